@@ -1,0 +1,90 @@
+//! A row of the catalogue, as `models.toml` writes it.
+
+use serde::Deserialize;
+
+/// A family's `models.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ModelTable {
+    /// Its rows.
+    #[serde(default, rename = "model")]
+    pub(super) models: Vec<Model>,
+}
+
+/// What is known of one model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The base model id.
+    pub id: String,
+    /// Who made it.
+    pub provider: String,
+    /// Geographies of the inference profiles it is sold through: `us` stands for `us.<id>`.
+    #[serde(default)]
+    pub profiles: Vec<String>,
+    /// Whether AWS serves the bare id in a region.
+    pub on_demand: bool,
+    /// Limits in tokens.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What works through Converse.
+    pub capabilities: Vec<Capability>,
+    /// Where it stands in its life.
+    pub lifecycle: Lifecycle,
+}
+
+/// Limits in tokens; `None` where not established.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The context window.
+    pub max_input_tokens: Option<i64>,
+    /// The longest answer.
+    pub max_output_tokens: Option<i64>,
+    /// The shortest prefix that the prompt cache keeps.
+    pub prompt_cache_min_tokens: Option<i64>,
+}
+
+/// Something a model can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Capability {
+    Streaming,
+    System,
+    Tools,
+    Images,
+    Documents,
+    Video,
+    Reasoning,
+    PromptCaching,
+    StructuredOutput,
+    CountTokens,
+    /// temperature and top_p are accepted.
+    SamplingParams,
+    /// temperature and top_p may be set together.
+    TemperatureWithTopP,
+}
+
+/// Where a model stands in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// `active`, `legacy`, `eol`, `retired-or-unlisted` or `unknown`.
+    pub status: String,
+    /// The last day of service, YYYY-MM-DD.
+    pub eol_date: Option<String>,
+}
+
+impl Model {
+    /// Whether the model can do it.
+    #[must_use]
+    pub fn can(&self, capability: Capability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+
+    /// The ids of its inference profiles.
+    pub fn profile_ids(&self) -> impl Iterator<Item = String> {
+        self.profiles.iter().map(|geography| format!("{geography}.{}", self.id))
+    }
+}

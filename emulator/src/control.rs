@@ -1,0 +1,100 @@
+//! The emulator's own interface under `/_emulator/`: scripts, pace, records and counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::calls::CallRecord;
+use crate::errors::{Failure, Outcome};
+use crate::faults::Fault;
+use crate::pace::Pace;
+use crate::reply::{self, JSON, ReplyBody};
+use crate::server::Shared;
+
+/// `POST /_emulator/script`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScriptBody {
+    /// One fault for each of the next calls.
+    faults: Vec<Value>,
+}
+
+/// `POST /_emulator/pace`; what is absent goes back to its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct PaceBody {
+    #[serde(default)]
+    first_token_ms: u64,
+    #[serde(default)]
+    tokens_per_second: Option<f64>,
+}
+
+/// Answers a request to the control interface.
+pub(crate) fn answer(shared: &Arc<Shared>, method: &Method, path: &str, body: &[u8]) -> Response<ReplyBody> {
+    let outcome = match (method, path) {
+        (&Method::POST, "script") => script(shared, body),
+        (&Method::POST, "pace") => pace(shared, body),
+        (&Method::GET, "calls") => {
+            let calls: Vec<Value> = shared.calls.records().iter().map(call).collect();
+            Ok(json!({"calls": calls}))
+        }
+        (&Method::DELETE, "calls") => {
+            shared.calls.reset();
+            Ok(json!({}))
+        }
+        (&Method::GET, "counts") => {
+            let counts = shared.calls.counts();
+            Ok(json!({"started": counts.started, "finished": counts.finished, "aborted": counts.aborted}))
+        }
+        _ => Err(Failure::new(
+            "UnknownOperationException",
+            format!("the emulator has no {method} /_emulator/{path}"),
+        )),
+    };
+    match outcome {
+        Ok(body) => reply::whole(StatusCode::OK, JSON, body.to_string(), None),
+        Err(failure) => reply::refusal(&failure, None),
+    }
+}
+
+/// All faults are read before the first is queued: a mistake leaves the script as it was.
+fn script(shared: &Shared, body: &[u8]) -> Outcome<Value> {
+    let body: ScriptBody = read(body)?;
+    let faults: Vec<Fault> = body
+        .faults
+        .into_iter()
+        .map(|value| Fault::from_json(value).map_err(|error| Failure::validation(error.to_string())))
+        .collect::<Outcome<_>>()?;
+    let queued = faults.len();
+    faults.into_iter().for_each(|fault| shared.script.push(fault));
+    Ok(json!({"queued": queued}))
+}
+
+fn pace(shared: &Shared, body: &[u8]) -> Outcome<Value> {
+    let body: PaceBody = read(body)?;
+    shared.pace.set(Pace {
+        first_token: Duration::from_millis(body.first_token_ms),
+        tokens_per_second: body.tokens_per_second,
+    });
+    Ok(json!({}))
+}
+
+fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Outcome<T> {
+    serde_json::from_slice(body).map_err(|error| Failure::validation(error.to_string()))
+}
+
+fn call(record: &CallRecord) -> Value {
+    json!({
+        "number": record.number,
+        "operation": record.operation.to_string(),
+        "modelId": record.model_id,
+        "body": String::from_utf8_lossy(&record.body),
+        "authorized": record.authorized,
+        "sdkInvocationId": record.sdk_invocation_id,
+        "accept": record.accept,
+        "end": record.end.to_string(),
+    })
+}

@@ -1,0 +1,40 @@
+//! An Amazon Bedrock Runtime that runs anywhere: real frames, made-up answers, scripted faults.
+//!
+//! The judge of this crate is an unmodified AWS SDK. It shares no code with the gateway it is used to test:
+//! it reads JSON with `serde_json`, from AWS's documentation of shapes, so that it cannot share a mistake.
+//!
+//! # Floor plan
+//! - `server` binds, accepts, shuts down; `service` turns a request into a call, `route` reads its path.
+//! - `operations` answers calls: faults first, then parse, validate, answer, render. One file an operation.
+//! - `prompt` is what a model is asked, whatever the wire format was; it also refuses what Bedrock refuses.
+//! - `answer` makes the one answer to a prompt; `guardrail`, `prompt_cache` and `tokens` do what the
+//!   service does around it.
+//! - `event_body` and `frames` are the stream on the wire, `pace` its speed, `faults` its misfortunes.
+//! - `calls` remembers what came in and how it ended; `control` shows and sets all this over HTTP.
+//! - `models` is the catalogue, `errors` the refusals.
+
+mod answer;
+mod calls;
+mod control;
+mod digest;
+mod errors;
+mod event_body;
+mod faults;
+mod frames;
+mod guardrail;
+mod image_header;
+mod models;
+mod operations;
+mod pace;
+mod prompt;
+mod prompt_cache;
+mod reply;
+mod route;
+mod server;
+mod service;
+mod tokens;
+
+pub use calls::{CallEnd, CallRecord, Counts, Operation};
+pub use faults::{Fault, InvalidFault};
+pub use pace::Pace;
+pub use server::{Emulator, Settings};

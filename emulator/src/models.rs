@@ -1,0 +1,224 @@
+//! The catalogue: which model ids exist, how they may be called, and what each model can do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::errors::{Failure, Outcome};
+
+/// Written from AWS's documentation; see `models.json`.
+const CATALOGUE: &str = include_str!("../models.json");
+
+/// The minimum of a cache checkpoint, in tokens, where AWS documents none for the model.
+const DEFAULT_CACHE_MIN_TOKENS: u32 = 1024;
+
+/// One model that the emulator can play.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Model {
+    /// The base id, such as `amazon.nova-pro-v1:0`.
+    pub(crate) id: String,
+    /// Who speaks: decides wording and family-specific rules.
+    pub(crate) family: Family,
+    /// The context window, in tokens.
+    pub(crate) max_input_tokens: u32,
+    /// The most tokens one answer may have.
+    pub(crate) max_output_tokens: u32,
+    /// The system-defined inference profiles that contain this model.
+    profiles: Vec<String>,
+    /// Whether the base id itself may be invoked; `None` where AWS's documents do not tell.
+    on_demand_base_id: Option<bool>,
+    /// What the model accepts.
+    pub(crate) supports: Supports,
+    prompt_cache_min_tokens: Option<u32>,
+}
+
+/// The family of a model.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Family {
+    /// Anthropic Claude.
+    Claude,
+    /// Amazon Nova.
+    Nova,
+    /// Amazon Titan Text.
+    TitanText,
+}
+
+/// What a model accepts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag a documented capability")]
+pub(crate) struct Supports {
+    pub(crate) tools: bool,
+    pub(crate) vision: bool,
+    pub(crate) system: bool,
+    pub(crate) streaming: bool,
+    pub(crate) pdf: bool,
+    pub(crate) prompt_caching: bool,
+    pub(crate) reasoning: bool,
+    pub(crate) sampling_params: bool,
+    pub(crate) temperature_with_top_p: bool,
+    pub(crate) assistant_prefill: bool,
+    pub(crate) system_role: bool,
+}
+
+impl Model {
+    /// The fewest tokens before a checkpoint for it to count.
+    pub(crate) fn prompt_cache_min_tokens(&self) -> u32 {
+        self.prompt_cache_min_tokens.unwrap_or(DEFAULT_CACHE_MIN_TOKENS)
+    }
+
+    /// The name people know the model by, such as `Claude Sonnet 4.5`.
+    pub(crate) fn display_name(&self) -> String {
+        let name = self.id.split_once('.').map_or(self.id.as_str(), |(_, name)| name);
+        let mut words: Vec<String> = Vec::new();
+        for part in name.split('-').filter(|part| !is_version(part)) {
+            let number = part.chars().all(|c| c.is_ascii_digit());
+            match words.last_mut() {
+                Some(last) if number && last.chars().all(|c| c.is_ascii_digit()) => {
+                    last.push('.');
+                    last.push_str(part);
+                }
+                _ => words.push(capitalised(part)),
+            }
+        }
+        match self.family {
+            Family::Claude => words.join(" "),
+            Family::Nova | Family::TitanText => format!("Amazon {}", words.join(" ")),
+        }
+    }
+}
+
+/// Whether an id's part is a release date or an API version rather than part of the name.
+fn is_version(part: &str) -> bool {
+    let date = part.len() == 8 && part.chars().all(|c| c.is_ascii_digit());
+    let version = part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    date || version
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Every model, found by base id, profile id or ARN.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    bases: HashMap<String, Arc<Model>>,
+    profiles: HashMap<String, Arc<Model>>,
+}
+
+impl Catalogue {
+    /// Reads the embedded catalogue.
+    pub(crate) fn load() -> serde_json::Result<Self> {
+        let models: Vec<Arc<Model>> =
+            serde_json::from_str::<Vec<Model>>(CATALOGUE)?.into_iter().map(Arc::new).collect();
+        let mut profiles = HashMap::new();
+        for model in &models {
+            profiles.extend(model.profiles.iter().map(|id| (id.clone(), Arc::clone(model))));
+        }
+        let bases = models.into_iter().map(|model| (model.id.clone(), model)).collect();
+        Ok(Self { bases, profiles })
+    }
+
+    /// The model behind any form of `modelId`, or the refusal AWS gives.
+    pub(crate) fn resolve(&self, model_id: &str) -> Outcome<Arc<Model>> {
+        let found = match model_id.strip_prefix("arn:") {
+            None => self.profiles.get(model_id).or_else(|| self.bases.get(model_id)),
+            Some(arn) => self.resolve_arn(arn),
+        };
+        let model = found.ok_or_else(|| Failure::validation("The provided model identifier is invalid."))?;
+        let by_profile = self.profiles.contains_key(model_id) || model_id.contains(":inference-profile/");
+        if !by_profile && model.on_demand_base_id == Some(false) {
+            return Err(only_by_profile(model_id));
+        }
+        Ok(Arc::clone(model))
+    }
+
+    /// `partition:bedrock:region:account:kind/id`, without the leading `arn:`.
+    fn resolve_arn(&self, arn: &str) -> Option<&Arc<Model>> {
+        let mut parts = arn.splitn(5, ':');
+        let (partition, service) = (parts.next()?, parts.next()?);
+        let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
+        if !partition.starts_with("aws") || service != "bedrock" || region.is_empty() {
+            return None;
+        }
+        match resource.split_once('/')? {
+            ("foundation-model", id) if account.is_empty() => self.bases.get(id),
+            ("inference-profile", id) if !account.is_empty() => self.profiles.get(id),
+            _ => None,
+        }
+    }
+}
+
+fn only_by_profile(model_id: &str) -> Failure {
+    Failure::validation(format!(
+        "Invocation of model ID {model_id} with on-demand throughput isn\u{2019}t supported. Retry your request \
+         with the ID or ARN of an inference profile that contains this model."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+    #[test]
+    fn every_documented_form_of_an_id_is_found() {
+        let catalogue = Catalogue::load().unwrap();
+        for id in [
+            "amazon.nova-pro-v1:0",
+            "us.amazon.nova-pro-v1:0",
+            "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
+            "arn:aws:bedrock:us-east-1:111122223333:inference-profile/eu.amazon.nova-pro-v1:0",
+        ] {
+            assert_eq!(catalogue.resolve(id).unwrap().id, "amazon.nova-pro-v1:0", "{id}");
+        }
+    }
+
+    #[test]
+    fn unknown_ids_are_refused() {
+        let catalogue = Catalogue::load().unwrap();
+        for id in [
+            "",
+            "nope",
+            "xx.amazon.nova-pro-v1:0",
+            "arn:aws:s3:::bucket",
+            "arn:aws:bedrock:us-east-1:1:foundation-model/amazon.nova-pro-v1:0",
+            "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1b2",
+        ] {
+            let failure = catalogue.resolve(id).unwrap_err();
+            assert_eq!(failure.message, "The provided model identifier is invalid.", "{id}");
+        }
+    }
+
+    #[test]
+    fn a_model_sold_through_profiles_refuses_its_base_id() {
+        let catalogue = Catalogue::load().unwrap();
+        assert!(catalogue.resolve(&format!("us.{SONNET}")).is_ok());
+        let arn = format!("arn:aws:bedrock:us-east-1::foundation-model/{SONNET}");
+        for id in [SONNET, &arn] {
+            let message = catalogue.resolve(id).unwrap_err().message;
+            assert!(message.starts_with(&format!("Invocation of model ID {id} with on-demand")), "{message}");
+            assert!(message.contains("isn\u{2019}t supported"), "{message}");
+        }
+    }
+
+    #[test]
+    fn display_names_are_what_people_say() {
+        let catalogue = Catalogue::load().unwrap();
+        for (id, name) in [
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "Claude Sonnet 4.5"),
+            ("us.anthropic.claude-3-5-haiku-20241022-v1:0", "Claude 3.5 Haiku"),
+            ("us.anthropic.claude-opus-4-6-v1", "Claude Opus 4.6"),
+            ("amazon.nova-pro-v1:0", "Amazon Nova Pro"),
+            ("amazon.titan-text-express-v1", "Amazon Titan Text Express"),
+        ] {
+            assert_eq!(catalogue.resolve(id).unwrap().display_name(), name);
+        }
+    }
+}

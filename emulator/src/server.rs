@@ -1,0 +1,213 @@
+//! The running emulator: one listener, its connections, and the handle that scripts and observes them.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::calls::{CallRecord, Calls, Counts};
+use crate::faults::{Fault, Script};
+use crate::models::Catalogue;
+use crate::pace::{Pace, PaceSetting};
+use crate::prompt_cache::PromptCache;
+use crate::service;
+
+/// How long to wait after a failed accept, which usually means that file descriptors ran out.
+const ACCEPT_RETRY: Duration = Duration::from_millis(10);
+
+/// How to start an emulator.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen. Default: `127.0.0.1:0`, a free port.
+    pub listen: SocketAddr,
+    /// How fast to answer. Default: as fast as possible.
+    pub pace: Pace,
+    /// The AWS region to pretend to be. Default: `us-east-1`.
+    pub region: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            pace: Pace::default(),
+            region: "us-east-1".to_owned(),
+        }
+    }
+}
+
+/// A running emulator. Dropping it aborts every connection; [`Emulator::shutdown`] lets calls end first.
+#[derive(Debug)]
+pub struct Emulator {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    lifetime: Lifetime,
+}
+
+/// What every call can reach.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) pace: PaceSetting,
+    pub(crate) script: Script,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) prompt_cache: PromptCache,
+    pub(crate) region: String,
+    /// Cancelled when the emulator shuts down: calls stalled on purpose end then.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The tasks, and the two ways to end them.
+#[derive(Clone, Debug)]
+struct Lifetime {
+    tasks: TaskTracker,
+    /// No new connections and requests; calls under way go on.
+    stopping: CancellationToken,
+    /// Everything ends now.
+    aborting: CancellationToken,
+}
+
+impl Emulator {
+    /// Starts an emulator; the listener is bound when this returns.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or the embedded catalogue cannot be read.
+    pub async fn start(settings: Settings) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        let addr = listener.local_addr()?;
+        let lifetime = Lifetime {
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+        };
+        let shared = Arc::new(Shared {
+            catalogue: Catalogue::load()?,
+            pace: PaceSetting::new(settings.pace),
+            script: Script::default(),
+            calls: Arc::new(Calls::default()),
+            prompt_cache: PromptCache::default(),
+            region: settings.region,
+            stopping: lifetime.stopping.clone(),
+        });
+        lifetime.tasks.spawn(accept(listener, Arc::clone(&shared), lifetime.clone()));
+        Ok(Self { addr, shared, lifetime })
+    }
+
+    /// The endpoint URL for an SDK, such as `http://127.0.0.1:40001`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The address in use.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Queues a fault for the next call that names none of its own.
+    pub fn script(&self, fault: Fault) {
+        self.shared.script.push(fault);
+    }
+
+    /// Sets the pace of the calls that start from now on.
+    pub fn set_pace(&self, pace: Pace) {
+        self.shared.pace.set(pace);
+    }
+
+    /// The last calls, oldest first; at most 1,000.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallRecord> {
+        self.shared.calls.records()
+    }
+
+    /// How many calls started, finished and were aborted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.calls.counts()
+    }
+
+    /// Forgets all calls and counts.
+    pub fn reset_calls(&self) {
+        self.shared.calls.reset();
+    }
+
+    /// Waits until the counts satisfy the condition. Returns at once when they already do; set a timeout
+    /// around it where the condition may never hold.
+    pub async fn wait_for(&self, condition: impl Fn(&Counts) -> bool) {
+        self.shared.calls.wait_for(condition).await;
+    }
+
+    /// Stops accepting, lets the calls under way end, and returns when all tasks have. Stalled calls are
+    /// broken off.
+    pub async fn shutdown(self) {
+        self.lifetime.stopping.cancel();
+        self.lifetime.tasks.close();
+        self.lifetime.tasks.wait().await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.lifetime.stopping.cancel();
+        self.lifetime.aborting.cancel();
+        self.lifetime.tasks.close();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, lifetime: Lifetime) {
+    loop {
+        let accepted = tokio::select! {
+            () = lifetime.stopping.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                lifetime.tasks.spawn(serve(stream, Arc::clone(&shared), lifetime.clone()));
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
+        }
+    }
+}
+
+/// Serves one connection, HTTP/1.1 or HTTP/2 with prior knowledge.
+async fn serve(stream: TcpStream, shared: Arc<Shared>, lifetime: Lifetime) {
+    // Small frames must leave at once, or Nagle and delayed acknowledgements add 40 ms to a token.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(move |request| service::handle(Arc::clone(&shared), request));
+    let builder = auto::Builder::new(lifetime.clone());
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = lifetime.aborting.cancelled() => return,
+        () = lifetime.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = lifetime.aborting.cancelled() => {}
+    }
+}
+
+/// HTTP/2 gives every stream a task of its own; these are tracked like the connections.
+impl<F> hyper::rt::Executor<F> for Lifetime
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        let aborting = self.aborting.clone();
+        self.tasks.spawn(async move {
+            aborting.run_until_cancelled(future).await;
+        });
+    }
+}

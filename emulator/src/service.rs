@@ -1,0 +1,75 @@
+//! From an HTTP request to a recorded call, and back.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use uuid::Uuid;
+
+use crate::control;
+use crate::errors::Failure;
+use crate::operations::{self, Call};
+use crate::pace;
+use crate::reply::{self, ReplyBody};
+use crate::route::{self, Route};
+use crate::server::Shared;
+
+/// The largest request body, in bytes.
+const MAX_BODY_BYTES: usize = 25_000_000;
+
+/// Answers one request. An error breaks the connection, or resets the h2 stream.
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> io::Result<Response<ReplyBody>> {
+    let arrived = pace::now();
+    let (parts, incoming) = request.into_parts();
+    let mut response = match route::find(&parts.method, parts.uri.path()) {
+        Route::Unknown => reply::refusal(&unknown_operation(), None),
+        route => match read(incoming).await? {
+            Err(failure) => reply::refusal(&failure, None),
+            Ok(body) => match route {
+                Route::Model(operation, model_id) => {
+                    let open = shared.calls.begin(operation, model_id.clone(), &parts.headers, body.clone());
+                    if parts.headers.contains_key(AUTHORIZATION) {
+                        operations::answer(&shared, Call { operation, model_id, body, arrived, open }).await?
+                    } else {
+                        reply::refusal(&missing_token(), Some(open))
+                    }
+                }
+                Route::Control(path) => control::answer(&shared, &parts.method, path, &body),
+                Route::Unknown => reply::refusal(&unknown_operation(), None),
+            },
+        },
+    };
+    let mut buffer = Uuid::encode_buffer();
+    let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
+    }
+    Ok(response)
+}
+
+/// The whole body, a refusal when it is too large, or an error when the client went away.
+async fn read(incoming: Incoming) -> io::Result<Result<Bytes, Failure>> {
+    match Limited::new(incoming, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(Ok(collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Ok(Err(Failure::new(
+            "RequestEntityTooLargeException",
+            format!("The request body exceeds the limit of {MAX_BODY_BYTES} bytes."),
+        ))),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+fn unknown_operation() -> Failure {
+    Failure::new("UnknownOperationException", "The requested operation is not recognized by the service.")
+}
+
+fn missing_token() -> Failure {
+    Failure::new("MissingAuthenticationTokenException", "Missing Authentication Token")
+}

@@ -1,0 +1,128 @@
+//! Free-form JSON: `google.protobuf.Value`, and the `_text` twin for what a Value would lose.
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value as Document};
+use serde_json::value::RawValue;
+
+use super::write::Writer;
+
+/// The largest integer up to which an `f64` holds every integer.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Deeper values would pass the recursion limit of protobuf implementations (100 messages, three a level).
+const MAX_DEPTH: usize = 30;
+
+/// Reads JSON text into a value, and into its `_text` twin where the value alone would lose something.
+///
+/// # Errors
+/// The text is not JSON.
+pub fn document_from_json(json: &str) -> Result<(Option<Document>, Option<String>), serde_json::Error> {
+    Ok(read(serde_json::from_str(json)?))
+}
+
+/// Writes a value as JSON text: sorted keys, integral numbers as integers.
+#[must_use]
+pub fn document_to_json(value: &Document) -> String {
+    let mut to = Writer::default();
+    write_value(value, &mut to);
+    String::from_utf8(to.json).unwrap_or_default()
+}
+
+/// An object of these members.
+pub(super) fn object(members: impl IntoIterator<Item = (String, Document)>) -> Document {
+    Document { kind: Some(Kind::StructValue(Struct { fields: members.into_iter().collect() })) }
+}
+
+/// A value, absent where it is too deep for one, and the text where the value loses something.
+pub(super) fn read(raw: &RawValue) -> (Option<Document>, Option<String>) {
+    let text = || Some(raw.get().to_owned());
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(raw.get()) else {
+        // Well-formed, but nested beyond what serde_json follows.
+        return (None, text());
+    };
+    let mut lossy = false;
+    match to_value(json, 1, &mut lossy) {
+        Some(value) if lossy => (Some(value), text()),
+        Some(value) => (Some(value), None),
+        None => (None, text()),
+    }
+}
+
+/// `None` where the value is too deep.
+fn to_value(json: serde_json::Value, depth: usize, lossy: &mut bool) -> Option<Document> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let kind = match json {
+        serde_json::Value::Null => Kind::NullValue(0),
+        serde_json::Value::Bool(value) => Kind::BoolValue(value),
+        serde_json::Value::String(value) => Kind::StringValue(value),
+        serde_json::Value::Number(number) => {
+            let value = number.as_f64()?;
+            *lossy |= value.fract() == 0.0 && value.abs() > MAX_EXACT;
+            Kind::NumberValue(value)
+        }
+        serde_json::Value::Array(entries) => Kind::ListValue(ListValue {
+            values: entries
+                .into_iter()
+                .map(|entry| to_value(entry, depth + 1, lossy))
+                .collect::<Option<_>>()?,
+        }),
+        serde_json::Value::Object(members) => Kind::StructValue(Struct {
+            fields: members
+                .into_iter()
+                .map(|(name, member)| Some((name, to_value(member, depth + 1, lossy)?)))
+                .collect::<Option<_>>()?,
+        }),
+    };
+    Some(Document { kind: Some(kind) })
+}
+
+/// Writes the caller's own JSON text as it stands.
+pub(super) fn write_text(text: &str, to: &mut Writer) {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(raw) => to.json.extend_from_slice(raw.get().as_bytes()),
+        Err(_) => to.refuse("has a _text twin that is not JSON"),
+    }
+}
+
+/// Writes a value; one without a kind is null.
+pub(super) fn write_value(value: &Document, to: &mut Writer) {
+    match &value.kind {
+        None | Some(Kind::NullValue(_)) => to.json.extend_from_slice(b"null"),
+        Some(Kind::BoolValue(value)) => to.scalar(value),
+        Some(Kind::StringValue(value)) => to.string(value),
+        Some(Kind::NumberValue(value)) if value.is_finite() => write_number(*value, to),
+        Some(Kind::NumberValue(_)) => to.refuse("holds a number that is not finite"),
+        Some(Kind::ListValue(list)) => {
+            to.json.push(b'[');
+            for (index, entry) in list.values.iter().enumerate() {
+                if index > 0 {
+                    to.json.push(b',');
+                }
+                write_value(entry, to);
+            }
+            to.json.push(b']');
+        }
+        Some(Kind::StructValue(members)) => to.object(|to| {
+            for (name, member) in &members.fields {
+                to.key(name);
+                write_value(member, to);
+            }
+        }),
+    }
+}
+
+/// Writes integral numbers as integers where an `f64` is exact.
+pub(super) fn write_number(value: f64, to: &mut Writer) {
+    if value.fract() == 0.0 && value.abs() <= MAX_EXACT {
+        #[expect(
+            clippy::as_conversions,
+            clippy::cast_possible_truncation,
+            reason = "integral and within 2^53"
+        )]
+        to.scalar(&(value as i64));
+    } else {
+        to.scalar(&value);
+    }
+}

@@ -1,0 +1,193 @@
+//! Writing: one message to AWS's JSON, with every violation found on the way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use prost::bytes::Bytes;
+use prost_types::Value as Document;
+
+use super::{Path, Shape, Value, document};
+
+/// Writes a message as AWS's JSON body.
+///
+/// # Errors
+/// Every member that AWS's JSON cannot say, each with its path: a union without exactly one member, a
+/// `_text` twin that is not JSON, a number that is not finite, a member that this version does not know.
+pub fn write<T: Shape>(message: &T) -> Result<Vec<u8>, Vec<Violation>> {
+    let mut to = Writer::default();
+    message.write(&mut to);
+    if to.violations.is_empty() { Ok(to.json) } else { Err(to.violations) }
+}
+
+/// A member that cannot be written, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The member's path in AWS's names.
+    pub path: String,
+    /// What was found and what would be accepted; never content.
+    pub description: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.description)
+    }
+}
+
+/// The body so far, and where in it we are.
+#[derive(Debug, Default)]
+#[doc(hidden)]
+pub struct Writer {
+    pub(super) json: Vec<u8>,
+    path: Path,
+    /// Members written into the object that is open.
+    members: usize,
+    violations: Vec<Violation>,
+}
+
+impl Writer {
+    /// Writes a member that is set.
+    pub(super) fn member(&mut self, name: &'static str, value: &impl Value) {
+        self.open(name);
+        value.write(self);
+        self.path.leave();
+    }
+
+    /// Writes a member where it is set.
+    pub(super) fn optional<T: Value>(&mut self, name: &'static str, value: Option<&T>) {
+        if let Some(value) = value {
+            self.member(name, value);
+        }
+    }
+
+    /// Writes a list where it has entries.
+    pub(super) fn list<T: Value>(&mut self, name: &'static str, list: &[T]) {
+        if !list.is_empty() {
+            self.required_list(name, list);
+        }
+    }
+
+    /// Writes a list, even an empty one.
+    pub(super) fn required_list<T: Value>(&mut self, name: &'static str, list: &[T]) {
+        self.open(name);
+        self.entries(list);
+        self.path.leave();
+    }
+
+    /// Writes a list that is a member of a union: an empty one counts as set when nothing else is.
+    pub(super) fn union_list<T: Value>(&mut self, name: &'static str, list: &[T]) {
+        if !list.is_empty() || self.members == 0 {
+            self.required_list(name, list);
+        }
+    }
+
+    /// Writes a map where it has entries.
+    pub(super) fn map<T: Value>(&mut self, name: &'static str, map: &BTreeMap<String, T>) {
+        if map.is_empty() {
+            return;
+        }
+        self.open(name);
+        self.object(|to| {
+            for (key, value) in map {
+                to.key(key);
+                to.path.name(key);
+                value.write(to);
+                to.path.leave();
+            }
+        });
+        self.path.leave();
+    }
+
+    /// Writes free-form JSON from its `_text` twin, else from the value; nothing where neither is set.
+    pub(super) fn document(&mut self, name: &'static str, value: Option<&Document>, text: Option<&String>) {
+        if value.is_none() && text.is_none() {
+            return;
+        }
+        self.open(name);
+        match (text, value) {
+            (Some(text), _) => document::write_text(text, self),
+            (None, Some(value)) => document::write_value(value, self),
+            (None, None) => {}
+        }
+        self.path.leave();
+    }
+
+    /// Refuses a member that came from a newer version of AWS's model.
+    pub(super) fn unknown(&mut self) {
+        self.members += 1;
+        self.refuse("holds a member that this version does not know; only replies may have one");
+    }
+
+    /// Ends a union, which must have exactly one member.
+    pub(super) fn end_union(&mut self, members: &[&str]) {
+        match self.members {
+            1 => {}
+            0 => self.refuse(&format!("has no member; one of {} must be set", members.join(", "))),
+            _ => self.refuse(&format!("has several members; only one of {} may be set", members.join(", "))),
+        }
+    }
+
+    /// Notes a violation at the place we are at.
+    pub(super) fn refuse(&mut self, description: &str) {
+        self.violations.push(Violation { path: self.path.to_string(), description: description.to_owned() });
+    }
+
+    /// Writes braces around what `members` writes.
+    pub(super) fn object(&mut self, members: impl FnOnce(&mut Self)) {
+        let outer = std::mem::take(&mut self.members);
+        self.json.push(b'{');
+        members(self);
+        self.json.push(b'}');
+        self.members = outer;
+    }
+
+    /// Writes brackets around the entries.
+    pub(super) fn entries<T: Value>(&mut self, list: &[T]) {
+        self.json.push(b'[');
+        for (index, entry) in list.iter().enumerate() {
+            if index > 0 {
+                self.json.push(b',');
+            }
+            self.path.index(index);
+            entry.write(self);
+            self.path.leave();
+        }
+        self.json.push(b']');
+    }
+
+    /// Writes a key of the object that is open, with the comma before it.
+    pub(super) fn key(&mut self, key: &str) {
+        if self.members > 0 {
+            self.json.push(b',');
+        }
+        self.members += 1;
+        self.string(key);
+        self.json.push(b':');
+    }
+
+    /// Writes a JSON string.
+    pub(super) fn string(&mut self, text: &str) {
+        self.scalar(text);
+    }
+
+    /// Writes a scalar the way serde_json does: escapes, shortest decimal form.
+    pub(super) fn scalar<T: serde::Serialize + ?Sized>(&mut self, value: &T) {
+        if serde_json::to_writer(&mut self.json, value).is_err() {
+            self.refuse("cannot be written as JSON");
+        }
+    }
+
+    /// Writes bytes as base64 between quotes.
+    pub(super) fn blob(&mut self, bytes: &Bytes) {
+        use base64::Engine;
+        self.json.push(b'"');
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        self.json.extend_from_slice(text.as_bytes());
+        self.json.push(b'"');
+    }
+
+    fn open(&mut self, name: &'static str) {
+        self.key(name);
+        self.path.member(name);
+    }
+}

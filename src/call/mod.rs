@@ -1,0 +1,109 @@
+//! One call on its way through the service.
+
+mod options;
+mod reply;
+mod report;
+
+use std::sync::Arc;
+
+use bedrock_inference_adapters::contract::ConverseCall;
+use bedrock_inference_proto::v1::{CallOptions, OnDisconnect};
+use tokio::time::Instant;
+use tower::util::BoxCloneSyncService;
+
+use crate::catalog::Target;
+use crate::error::{Error, Reason};
+use crate::principal::Principal;
+
+pub use reply::{End, Events, Reply};
+pub use report::Report;
+
+/// The corridor, or what is left of it: takes a call, gives its reply.
+pub type CallService = BoxCloneSyncService<Call, Reply, Error>;
+
+/// One call. Cheap to clone: the request is shared.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who calls.
+    pub principal: Principal,
+    /// The caller's own id of the call, or ours.
+    pub request_id: String,
+    /// When the caller stops waiting; `None` for never.
+    pub deadline: Option<Instant>,
+    /// The model id as the caller gave it.
+    pub model_asked: String,
+    /// The request.
+    pub converse: Arc<ConverseCall>,
+    /// What becomes of paid work when the caller goes away.
+    pub on_disconnect: OnDisconnect,
+    /// Where to send it; empty until `resolve`.
+    pub targets: Vec<Target>,
+    /// What is reported of it at the end.
+    pub report: Report,
+}
+
+impl Call {
+    /// A call as it enters the corridor.
+    ///
+    /// `model_header` is the metadata `x-bedrock-model-id`, for bodies that came without `modelId`.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for a missing model id or an option that cannot be honoured.
+    pub fn new(
+        principal: Principal,
+        deadline: Option<Instant>,
+        model_header: Option<&str>,
+        converse: ConverseCall,
+        report: Report,
+    ) -> Result<Self, Error> {
+        let options = converse.request.options.clone().unwrap_or_default();
+        let request_id = request_id(&options)?;
+        report.accepted(&request_id);
+        options::check(&options, &report)?;
+        let in_body = converse.request.model_id.as_deref().filter(|id| !id.is_empty());
+        let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
+        report.asked(&model_asked);
+        if model_asked.is_empty() {
+            return Err(Error::invalid("modelId", "is not set, and neither is metadata x-bedrock-model-id"));
+        }
+        let on_disconnect = match options.on_disconnect() {
+            OnDisconnect::Cancel => OnDisconnect::Cancel,
+            OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
+        };
+        let converse = Arc::new(converse);
+        Ok(Self {
+            principal,
+            request_id,
+            deadline,
+            model_asked,
+            converse,
+            on_disconnect,
+            targets: Vec::new(),
+            report,
+        })
+    }
+
+    /// The target that an attempt is for.
+    ///
+    /// # Errors
+    /// The call has not been resolved: a bug of ours.
+    pub fn target(&self) -> Result<&Target, Error> {
+        self.targets.first().ok_or_else(|| Error::new(Reason::Panic, "the call has no target"))
+    }
+}
+
+fn request_id(options: &CallOptions) -> Result<String, Error> {
+    match &options.request_id {
+        None => Ok(uuid::Uuid::now_v7().to_string()),
+        Some(id) if (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) => {
+            Ok(id.clone())
+        }
+        Some(id) => Err(Error::invalid(
+            "options.requestId",
+            format!(
+                "has {} bytes; 1 to 128 printable ASCII characters without spaces are accepted",
+                id.len()
+            ),
+        )),
+    }
+}

@@ -1,0 +1,37 @@
+//! Options that this version cannot honour: refused where ignoring them would cost money or break a promise,
+//! else named in the report.
+
+use bedrock_inference_proto::v1::{CachePolicy, CallOptions, Route};
+
+use super::Report;
+use crate::error::Error;
+
+/// Checks the options of one call.
+///
+/// # Errors
+/// `INVALID_REQUEST` with the option that cannot be honoured.
+pub(super) fn check(options: &CallOptions, report: &Report) -> Result<(), Error> {
+    if options.route() == Route::Native {
+        return Err(Error::invalid("options.route", "is ROUTE_NATIVE; this version has ROUTE_CONVERSE only"));
+    }
+    if options.cost_cap_pico_usd.is_some() {
+        return Err(Error::invalid("options.costCapPicoUsd", "is set; this version keeps no accounts yet"));
+    }
+    if options.cache_policy() == CachePolicy::Only {
+        return Err(Error::invalid(
+            "options.cachePolicy",
+            "is CACHE_POLICY_ONLY; this version has no cache yet",
+        ));
+    }
+    let ignored = [
+        ("options.cachePolicy", matches!(options.cache_policy(), CachePolicy::Use | CachePolicy::Refresh)),
+        ("options.cacheTtl", options.cache_ttl.is_some()),
+        ("options.fallbackModels", !options.fallback_models.is_empty()),
+        ("options.priority", options.priority != 0),
+        ("options.labels", !options.labels.is_empty()),
+    ];
+    for (path, _) in ignored.iter().filter(|(_, set)| *set) {
+        report.unsupported_option(path, "this version does not act on it yet");
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The forms that a model id can have.
+
+/// Prefixes of AWS's inference profiles, as its user guide and SDKs name them.
+const GEOGRAPHIES: [&str; 11] =
+    ["us", "eu", "apac", "jp", "au", "ca", "us-gov", "in", "sa", "amer", "global"];
+
+/// A model id, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ModelId<'a> {
+    /// The base model id.
+    pub(super) base: &'a str,
+    /// The profile id, where it is one.
+    pub(super) profile: Option<&'a str>,
+    /// The region, where it is an ARN.
+    pub(super) region: Option<&'a str>,
+}
+
+impl<'a> ModelId<'a> {
+    /// Takes a base id, a profile id, or the full ARN of either apart; `None` for anything else.
+    pub(super) fn parse(asked: &'a str) -> Option<Self> {
+        if !asked.starts_with("arn:") {
+            return Some(Self::from_name(asked, None));
+        }
+        let mut parts = asked.splitn(6, ':').skip(1);
+        let (partition, service) = (parts.next()?, parts.next()?);
+        let (region, account) = (parts.next()?, parts.next()?);
+        if !partition.starts_with("aws") || service != "bedrock" || region.is_empty() {
+            return None;
+        }
+        match (parts.next()?.split_once('/')?, account) {
+            (("foundation-model", name), "") => {
+                Some(Self { base: name, profile: None, region: Some(region) })
+            }
+            (("inference-profile", name), account) if !account.is_empty() => {
+                let id = Self::from_name(name, Some(region));
+                id.profile.is_some().then_some(id)
+            }
+            _ => None,
+        }
+    }
+
+    fn from_name(name: &'a str, region: Option<&'a str>) -> Self {
+        match name.split_once('.') {
+            // A geography is followed by the provider, so another dot must come.
+            Some((geography, base)) if GEOGRAPHIES.contains(&geography) && base.contains('.') => {
+                Self { base, profile: Some(name), region }
+            }
+            _ => Self { base: name, profile: None, region },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_taken_apart() {
+        let base = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let profile = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let cases = [
+            (base.to_owned(), Some((base, None, None))),
+            (profile.to_owned(), Some((base, Some(profile), None))),
+            (
+                format!("arn:aws:bedrock:eu-west-1::foundation-model/{base}"),
+                Some((base, None, Some("eu-west-1"))),
+            ),
+            (
+                format!("arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/{profile}"),
+                Some((base, Some(profile), Some("us-gov-west-1"))),
+            ),
+            (format!("arn:aws:bedrock:us-east-1:123456789012:inference-profile/{base}"), None),
+            ("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2".to_owned(), None),
+            ("arn:aws:sagemaker:us-east-1:123456789012:endpoint/x".to_owned(), None),
+            ("arn:".to_owned(), None),
+            ("us.".to_owned(), Some(("us.", None, None))),
+        ];
+        for (asked, expected) in &cases {
+            let found = ModelId::parse(asked).map(|id| (id.base, id.profile, id.region));
+            assert_eq!(&found, expected, "{asked}");
+        }
+    }
+}

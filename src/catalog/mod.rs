@@ -1,0 +1,89 @@
+//! What is known of every model, and what a model id stands for.
+
+mod id;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bedrock_inference_adapters::FAMILIES;
+use bedrock_inference_adapters::contract::{Model, ModelAdapter};
+
+use crate::error::{Error, Reason};
+
+pub use target::{Home, Target};
+
+use id::ModelId;
+
+/// Every model that can be called, by base id.
+#[derive(Debug)]
+pub struct Catalog {
+    models: BTreeMap<String, Arc<Entry>>,
+}
+
+/// A model and who speaks for it.
+#[derive(Debug)]
+pub struct Entry {
+    /// What is known of it.
+    pub model: Model,
+    /// Its family's adapter.
+    pub adapter: &'static dyn ModelAdapter,
+}
+
+impl Catalog {
+    /// The catalogue that is built in.
+    ///
+    /// # Errors
+    /// A family's `models.toml` cannot be read or names a model twice: a mistake of the build.
+    pub fn built_in() -> Result<Self, String> {
+        let mut models = BTreeMap::new();
+        for family in FAMILIES {
+            let name = family.adapter.family();
+            let models_of_family =
+                family.read_models().map_err(|error| format!("models.toml of {name}: {error}"))?;
+            for model in models_of_family {
+                let id = model.id.clone();
+                let entry = Arc::new(Entry { model, adapter: family.adapter });
+                if models.insert(id.clone(), entry).is_some() {
+                    return Err(format!("models.toml of {name}: {id} is there twice"));
+                }
+            }
+        }
+        Ok(Self { models })
+    }
+
+    /// Every model, in the order of the base ids.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.models.values()
+    }
+
+    /// What a call by this id reaches from `home`.
+    ///
+    /// # Errors
+    /// `MODEL_NOT_FOUND` for an id that is not in the catalogue, `INFERENCE_PROFILE_REQUIRED` for a base id
+    /// of a model that is not sold in the home geography.
+    pub fn resolve(&self, asked: &str, home: &Home) -> Result<Target, Error> {
+        let id = ModelId::parse(asked).ok_or_else(|| self.not_found(asked))?;
+        let entry = self.models.get(id.base).ok_or_else(|| self.not_found(asked))?;
+        Target::new(Arc::clone(entry), asked, &id, home)
+    }
+
+    fn not_found(&self, asked: &str) -> Error {
+        let shown: String = asked.chars().filter(|c| !c.is_control()).take(200).collect();
+        let near: Vec<_> = self.near(asked).collect();
+        let hint = if near.is_empty() {
+            "known are base model ids, inference profile ids and the ARNs of both; ListModels names them"
+                .to_owned()
+        } else {
+            format!("did you mean {}?", near.join(" or "))
+        };
+        Error::new(Reason::ModelNotFound, format!("no model {shown:?}: {hint}"))
+    }
+
+    /// Up to three ids that hold the words of a misspelt one.
+    fn near<'a>(&'a self, asked: &'a str) -> impl Iterator<Item = &'a str> {
+        let words: Vec<_> = asked.split(['.', '-', ':', '/', ' ']).filter(|word| word.len() > 1).collect();
+        let ids = self.models.keys().rev().map(String::as_str);
+        ids.filter(move |id| !words.is_empty() && words.iter().all(|word| id.contains(word))).take(3)
+    }
+}

@@ -1,0 +1,131 @@
+//! Where a call goes.
+
+use std::sync::Arc;
+
+use bedrock_inference_adapters::contract::Model;
+
+use super::Entry;
+use super::id::ModelId;
+use crate::error::{Error, Reason};
+
+/// A model, in the form and the region in which it is called.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The model and its adapter.
+    pub entry: Arc<Entry>,
+    /// What Bedrock is called with: a base id, a profile id, or an ARN.
+    pub model_id: String,
+    /// The inference profile's id, where it is called through one.
+    pub inference_profile: Option<String>,
+    /// The region that is called.
+    pub region: String,
+}
+
+/// Where the service stands: what an id that says neither region nor geography gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The region to call.
+    pub region: String,
+    /// The geography of the profile that completes a base id; `None` for the region's own.
+    pub geography: Option<String>,
+}
+
+impl Target {
+    pub(super) fn new(entry: Arc<Entry>, asked: &str, id: &ModelId<'_>, home: &Home) -> Result<Self, Error> {
+        let region = id.region.unwrap_or(&home.region).to_owned();
+        let (model_id, inference_profile) = match id.profile {
+            Some(profile) => (asked.to_owned(), Some(profile.to_owned())),
+            None if entry.model.on_demand => (asked.to_owned(), None),
+            None => {
+                let profile = completed(&entry.model, &region, home)?;
+                (profile.clone(), Some(profile))
+            }
+        };
+        Ok(Self { entry, model_id, inference_profile, region })
+    }
+}
+
+/// The profile that stands for a bare id of a model that AWS only sells through profiles.
+fn completed(model: &Model, region: &str, home: &Home) -> Result<String, Error> {
+    let wanted = match &home.geography {
+        Some(geography) => vec![geography.as_str()],
+        None => geographies(region),
+    };
+    let found = wanted.iter().find(|wanted| model.profiles.iter().any(|sold| sold == *wanted));
+    found.map(|geography| format!("{geography}.{}", model.id)).ok_or_else(|| {
+        let sold: Vec<_> = model.profile_ids().collect();
+        let context = format!(
+            "{} is sold through inference profiles only, and none is of the geography {}; use one of {}",
+            model.id,
+            wanted.join(" or "),
+            sold.join(", "),
+        );
+        Error::new(Reason::InferenceProfileRequired, context)
+    })
+}
+
+/// A region's own geographies, the narrowest first; never `global`, which crosses borders.
+fn geographies(region: &str) -> Vec<&'static str> {
+    match region {
+        "ap-northeast-1" | "ap-northeast-3" => vec!["jp", "apac"],
+        "ap-southeast-2" | "ap-southeast-4" => vec!["au", "apac"],
+        "ap-south-1" | "ap-south-2" => vec!["in", "apac"],
+        _ => match region.split_once('-') {
+            Some(("us", rest)) if rest.starts_with("gov") => vec!["us-gov"],
+            Some(("us", _)) => vec!["us"],
+            Some(("eu", _)) => vec!["eu"],
+            Some(("ap", _)) => vec!["apac"],
+            Some(("ca", _)) => vec!["ca"],
+            Some(("sa", _)) => vec!["sa"],
+            _ => Vec::new(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Catalog;
+    use super::*;
+
+    const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+    fn resolve(asked: &str, region: &str, geography: Option<&str>) -> Result<(String, String), Reason> {
+        let home = Home { region: region.to_owned(), geography: geography.map(str::to_owned) };
+        let target = Catalog::built_in()
+            .and_then(|catalog| catalog.resolve(asked, &home).map_err(|error| error.reason.name(false)));
+        target.map(|target| (target.model_id, target.region)).map_err(|reason| {
+            Reason::ALL.iter().copied().find(|r| r.name(false) == reason).unwrap_or(Reason::Panic)
+        })
+    }
+
+    #[test]
+    fn a_base_id_is_completed_with_the_home_geography() {
+        let us = Ok((format!("us.{SONNET}"), "us-west-2".to_owned()));
+        assert_eq!(resolve(SONNET, "us-west-2", None), us);
+        let jp = Ok((format!("jp.{SONNET}"), "ap-northeast-1".to_owned()));
+        assert_eq!(resolve(SONNET, "ap-northeast-1", None), jp);
+        let global = Ok((format!("global.{SONNET}"), "us-west-2".to_owned()));
+        assert_eq!(resolve(SONNET, "us-west-2", Some("global")), global);
+    }
+
+    #[test]
+    fn a_base_id_without_a_profile_at_home_is_refused() {
+        assert_eq!(resolve(SONNET, "sa-east-1", None), Err(Reason::InferenceProfileRequired));
+        assert_eq!(resolve(SONNET, "me-central-1", None), Err(Reason::InferenceProfileRequired));
+    }
+
+    #[test]
+    fn an_arn_brings_its_region() {
+        let arn = format!("arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.{SONNET}");
+        assert_eq!(resolve(&arn, "us-east-1", None), Ok((arn.clone(), "eu-west-1".to_owned())));
+        let arn = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0";
+        assert_eq!(resolve(arn, "eu-west-1", None), Ok((arn.to_owned(), "us-east-1".to_owned())));
+    }
+
+    #[test]
+    fn an_unknown_model_is_not_found() {
+        assert_eq!(resolve("anthropic.claude-nine", "us-east-1", None), Err(Reason::ModelNotFound));
+        assert_eq!(resolve("us.", "us-east-1", None), Err(Reason::ModelNotFound));
+        assert_eq!(resolve("", "us-east-1", None), Err(Reason::ModelNotFound));
+    }
+}

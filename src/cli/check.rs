@@ -1,0 +1,70 @@
+//! `check`: what would keep the service from starting, without starting it.
+
+use super::serve::start_upstream;
+use super::{ConfigFile, Failure, show};
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::edge;
+use crate::principal::Authenticator;
+
+/// Check configuration and credentials without serving.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl Check {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let settings = Settings::load(self.file.config.as_deref());
+        let settings = settings.inspect_err(|error| bad("configuration", error)).map_err(|_| failed(1))?;
+        good("configuration", "every key is known");
+        let checks = [
+            (
+                "listener",
+                Authenticator::trusting(settings.listen, settings.insecure)
+                    .map(|_| format!("{} may be served", settings.listen)),
+            ),
+            (
+                "gRPC-Web",
+                edge::web(&settings.server.cors_origins)
+                    .map(|_| format!("{} origins", settings.server.cors_origins.len())),
+            ),
+            ("catalogue", Catalog::built_in().map(|catalog| format!("{} models", catalog.models().count()))),
+            ("upstream", upstream(&settings).await),
+        ];
+        let mistakes = checks.iter().filter(|(_, result)| result.is_err()).count();
+        for (name, result) in &checks {
+            match result {
+                Ok(found) => good(name, found),
+                Err(error) => bad(name, error),
+            }
+        }
+        if mistakes == 0 { Ok(()) } else { Err(failed(mistakes)) }
+    }
+}
+
+async fn upstream(settings: &Settings) -> Result<String, String> {
+    let (started, emulator) = start_upstream(settings).await.map_err(|failure| failure.message)?;
+    if let Some(emulator) = emulator {
+        emulator.shutdown().await;
+        return Ok("the emulator starts".to_owned());
+    }
+    match started.credentials.check().await {
+        Ok(()) => Ok(format!("region {}, credentials found", started.region)),
+        Err(Some(error)) => Err(error.to_string()),
+        Err(None) => Err("a credentials provider is configured but cannot be reached now".to_owned()),
+    }
+}
+
+fn failed(mistakes: usize) -> Failure {
+    Failure::usage(format!("{mistakes} of the checks failed"))
+}
+
+fn good(name: &str, found: &str) {
+    show::line(format!("{} {name}: {found}", show::styled("ok    ", show::Style::Green)));
+}
+
+fn bad(name: &str, error: &str) {
+    show::line(format!("{} {name}: {error}", show::styled("failed", show::Style::Red)));
+}

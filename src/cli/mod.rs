@@ -1,0 +1,116 @@
+//! The command line: one file a command.
+
+mod ask;
+mod check;
+mod demo;
+mod emulator;
+mod models;
+mod serve;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A gRPC gateway to Amazon Bedrock.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bedrock-inference",
+    version,
+    about,
+    after_help = "Examples:\n  \
+        bedrock-inference demo                          see it work, without an AWS account\n  \
+        bedrock-inference serve --upstream emulator     serve made-up answers on 127.0.0.1:50051\n  \
+        bedrock-inference serve                         serve Amazon Bedrock with the AWS credentials at hand\n  \
+        bedrock-inference ask amazon.nova-pro-v1:0 'What is gRPC?'\n  \
+        bedrock-inference check --config gateway.toml   say what is wrong with a configuration"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(serve::Serve),
+    /// Start an emulator and a service, and make one call of each kind.
+    Demo(demo::Demo),
+    /// Ask a model through a running service, and stream its answer.
+    Ask(ask::Ask),
+    /// List the models that can be called.
+    Models(models::Models),
+    /// Check configuration and credentials without serving.
+    Check(check::Check),
+    /// Run the Bedrock emulator alone.
+    Emulator(emulator::Emulate),
+}
+
+/// Where the configuration file is.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Why a command failed: the message for the terminal, and the exit code.
+#[derive(Debug)]
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// The operator must change something before another try can succeed.
+    fn usage(message: impl ToString) -> Self {
+        Self { message: message.to_string(), code: 2 }
+    }
+
+    /// It went wrong this time.
+    fn run(message: impl ToString) -> Self {
+        Self { message: message.to_string(), code: 1 }
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit(Err(Failure::run(error))),
+    };
+    let result = runtime.block_on(async {
+        match command {
+            Command::Serve(serve) => serve.run().await,
+            Command::Demo(demo) => demo.run().await,
+            Command::Ask(ask) => ask.run().await,
+            Command::Models(models) => models.run(),
+            Command::Check(check) => check.run().await,
+            Command::Emulator(emulate) => emulate.run().await,
+        }
+    });
+    exit(result)
+}
+
+fn exit(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            show::error(&failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Resolves on SIGINT or SIGTERM.
+async fn interrupted() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::run)?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.map_err(Failure::run),
+        _ = terminate.recv() => Ok(()),
+    }
+}

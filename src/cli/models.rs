@@ -1,0 +1,86 @@
+//! `models`: the catalogue, as a table or as JSON.
+
+use bedrock_inference_adapters::contract::Capability;
+
+use super::{Failure, show};
+use crate::catalog::{Catalog, Entry};
+
+/// List the models that can be called.
+#[derive(Debug, clap::Args)]
+pub(super) struct Models {
+    /// Only models of this family, such as claude
+    #[arg(long)]
+    family: Option<String>,
+    /// Also models that AWS no longer serves
+    #[arg(long)]
+    all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Models {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let catalog = Catalog::built_in().map_err(Failure::run)?;
+        let wanted: Vec<_> = catalog.models().filter(|entry| self.wants(entry)).collect();
+        if wanted.is_empty() {
+            return Err(Failure::usage("no such models; families are claude, nova and titan"));
+        }
+        if !self.json {
+            show::line(show::styled(row("MODEL", "CONTEXT", "PROFILES", "CAN"), show::Style::Bold));
+        }
+        for entry in wanted {
+            let text = if self.json { json(entry) } else { table(entry) };
+            show::line(text);
+        }
+        Ok(())
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let served = matches!(entry.model.lifecycle.status.as_str(), "active" | "legacy");
+        let family = self.family.as_deref().is_none_or(|family| family == entry.adapter.family());
+        family && (served || self.all)
+    }
+}
+
+fn row(model: &str, context: &str, profiles: &str, can: &str) -> String {
+    format!("{model:<48} {context:>9}  {profiles:<34} {can}")
+}
+
+fn table(entry: &Entry) -> String {
+    let model = &entry.model;
+    let context = model.limits.max_input_tokens.map(|tokens| tokens.to_string()).unwrap_or_default();
+    let mut profiles = model.profiles.join(" ");
+    if model.on_demand {
+        profiles = format!("(base) {profiles}");
+    }
+    let can: Vec<_> = [
+        (Capability::Tools, "tools"),
+        (Capability::Images, "images"),
+        (Capability::Documents, "documents"),
+        (Capability::Video, "video"),
+        (Capability::Reasoning, "reasoning"),
+        (Capability::PromptCaching, "caching"),
+    ]
+    .into_iter()
+    .filter(|(capability, _)| model.can(*capability))
+    .map(|(_, name)| name)
+    .collect();
+    row(&model.id, &context, &profiles, &can.join(" "))
+}
+
+fn json(entry: &Entry) -> String {
+    let model = &entry.model;
+    serde_json::json!({
+        "modelId": model.id,
+        "family": entry.adapter.family(),
+        "provider": model.provider,
+        "inferenceProfiles": model.profile_ids().collect::<Vec<_>>(),
+        "onDemand": model.on_demand,
+        "maxInputTokens": model.limits.max_input_tokens,
+        "maxOutputTokens": model.limits.max_output_tokens,
+        "lifecycle": model.lifecycle.status,
+        "eolDate": model.lifecycle.eol_date,
+    })
+    .to_string()
+}

@@ -1,0 +1,115 @@
+//! `serve`: the service, until it is told to stop.
+
+use std::net::SocketAddr;
+
+use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFile, Failure, interrupted, show};
+use crate::app::{self, AppError};
+use crate::config::{Settings, UpstreamKind};
+use crate::telemetry;
+use crate::upstream::{self, Started};
+
+/// Serve the API.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address to listen on [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Which Bedrock to call [default: aws]
+    #[arg(long, value_enum)]
+    upstream: Option<UpstreamKind>,
+    /// AWS region to call
+    #[arg(long)]
+    region: Option<String>,
+    /// Let everyone in who reaches the listener
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let settings = self.settings()?;
+        telemetry::start(&settings.log).map_err(Failure::usage)?;
+        let (started, emulator) = start_upstream(&settings).await?;
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|error| Failure::usage(format!("cannot listen on {}: {error}", settings.listen)))?;
+        let addr = listener.local_addr().map_err(Failure::run)?;
+        greet(addr, &settings, emulator.as_ref());
+        let shutdown = CancellationToken::new();
+        let service = app::run(settings, started, listener, shutdown.clone());
+        let served = service_until(service, &shutdown).await;
+        if let Some(emulator) = emulator {
+            emulator.shutdown().await;
+        }
+        served.map_err(|error| match error {
+            AppError::Server(_) | AppError::Listener(_) => Failure::run(error),
+            AppError::Start(_) | AppError::Config(_) => Failure::usage(error),
+        })
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let mut settings = Settings::load(self.file.config.as_deref()).map_err(Failure::usage)?;
+        settings.listen = self.listen.unwrap_or(settings.listen);
+        settings.upstream = self.upstream.unwrap_or(settings.upstream);
+        settings.aws.region = self.region.clone().or(settings.aws.region);
+        settings.insecure |= self.insecure;
+        Ok(settings)
+    }
+}
+
+/// Finds Bedrock, or starts the emulator that stands in for it.
+pub(super) async fn start_upstream(settings: &Settings) -> Result<(Started, Option<Emulator>), Failure> {
+    match settings.upstream {
+        UpstreamKind::Aws => {
+            let started = upstream::start(&settings.aws, &settings.timeouts).await;
+            Ok((started.map_err(Failure::usage)?, None))
+        }
+        UpstreamKind::Emulator => {
+            let emulator = Emulator::start(EmulatorSettings::default()).await.map_err(Failure::run)?;
+            let started = upstream::start_on_emulator(&emulator.url(), &settings.aws, &settings.timeouts);
+            Ok((started.map_err(Failure::usage)?, Some(emulator)))
+        }
+    }
+}
+
+/// Runs the service; the first signal asks it to stop, the second stops waiting for it.
+async fn service_until(
+    service: impl Future<Output = Result<(), AppError>>,
+    shutdown: &CancellationToken,
+) -> Result<(), AppError> {
+    tokio::pin!(service);
+    tokio::select! {
+        served = &mut service => return served,
+        _ = interrupted() => {}
+    }
+    show::note("stopping: running calls may end; interrupt again to stop at once");
+    shutdown.cancel();
+    tokio::select! {
+        served = service => served,
+        _ = interrupted() => Ok(()),
+    }
+}
+
+fn greet(addr: SocketAddr, settings: &Settings, emulator: Option<&Emulator>) {
+    show::note(format!("bedrock-inference {} listens on {addr}", env!("CARGO_PKG_VERSION")));
+    match emulator {
+        Some(emulator) => show::note(format!(
+            "upstream: the built-in emulator at {}; its answers are made up",
+            emulator.url()
+        )),
+        None => show::note("upstream: Amazon Bedrock"),
+    }
+    let who = if settings.listen.ip().is_loopback() { "who reaches this machine" } else { "who reaches it" };
+    show::note(format!("no tenants are configured: everyone {who} calls as tenant `local`"));
+    show::note(format!(
+        "try it:\n  bedrock-inference ask --endpoint http://{addr} amazon.nova-lite-v1:0 'What is gRPC?'\n  \
+         grpcurl -plaintext -d '{{\"modelId\":\"amazon.nova-lite-v1:0\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"text\":\"hi\"}}]}}]}}' \\\n    \
+         {addr} bedrock.inference.v1.Inference/Converse"
+    ));
+}

@@ -1,0 +1,129 @@
+//! What goes to the terminal. Colours only where one is.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+use bedrock_inference_proto::FILE_DESCRIPTOR_SET;
+use bedrock_inference_proto::v1::{CallReport, Route};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use tonic_types::StatusExt;
+
+/// A style, as an ANSI escape code.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Style {
+    Bold = 1,
+    Dim = 2,
+    Red = 31,
+    Green = 32,
+    Cyan = 36,
+}
+
+/// Text in a style, where standard output is a terminal.
+pub(super) fn styled(text: impl Display, style: Style) -> String {
+    if std::io::stdout().is_terminal() { paint(&text, style) } else { text.to_string() }
+}
+
+#[expect(clippy::as_conversions, reason = "the discriminant is the code")]
+fn paint(text: &impl Display, style: Style) -> String {
+    format!("\x1b[{}m{text}\x1b[0m", style as u8)
+}
+
+/// A line.
+pub(super) fn line(text: impl Display) {
+    println!("{text}");
+}
+
+/// A piece of a line, at once.
+pub(super) fn piece(text: impl Display) {
+    print!("{text}");
+    let _ = std::io::stdout().flush();
+}
+
+/// A line on standard error.
+pub(super) fn note(text: impl Display) {
+    eprintln!("{text}");
+}
+
+/// An error, on standard error.
+pub(super) fn error(text: impl Display) {
+    let label = "error:";
+    let label = if std::io::stderr().is_terminal() { paint(&label, Style::Red) } else { label.to_owned() };
+    eprintln!("{label} {text}");
+}
+
+/// A message as proto3 JSON.
+///
+/// # Errors
+/// The message is not in the descriptor set: a mistake of the build.
+pub(super) fn json(name: &str, message: &impl Message, pretty: bool) -> Result<String, String> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(|error| error.to_string())?;
+    let descriptor = pool.get_message_by_name(&format!("bedrock.inference.v1.{name}"));
+    let descriptor = descriptor.ok_or_else(|| format!("no message {name}"))?;
+    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice());
+    let dynamic = dynamic.map_err(|error| error.to_string())?;
+    let mut out = Vec::new();
+    let options = SerializeOptions::new().stringify_64_bit_integers(false);
+    let written = if pretty {
+        dynamic.serialize_with_options(&mut serde_json::Serializer::pretty(&mut out), &options)
+    } else {
+        dynamic.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options)
+    };
+    written.map_err(|error| error.to_string())?;
+    String::from_utf8(out).map_err(|error| error.to_string())
+}
+
+/// A call report in a few lines.
+pub(super) fn report(report: &CallReport) -> String {
+    let route = match report.route() {
+        Route::Native => "native",
+        Route::Converse | Route::Unspecified => "converse",
+    };
+    let served = if report.inference_profile.is_empty() { &report.model } else { &report.inference_profile };
+    let mut lines = vec![
+        format!("request   {}  (aws {})", report.request_id, or_dash(&report.aws_request_id)),
+        format!("served    {} in {} by {route}", or_dash(served), or_dash(&report.region)),
+    ];
+    if let Some(tokens) = &report.tokens {
+        let written = tokens.cache_write_5m + tokens.cache_write_1h;
+        lines.push(format!(
+            "tokens    {} in, {} out, cache {} read {} written",
+            tokens.input, tokens.output, tokens.cache_read, written
+        ));
+    }
+    if let Some(timings) = &report.timings {
+        let parts = [
+            ("total", &timings.total),
+            ("preparing", &timings.preparing),
+            ("first content", &timings.first_content),
+            ("streaming", &timings.streaming),
+            ("finishing", &timings.finishing),
+        ];
+        let parts = parts.map(|(name, duration)| format!("{name} {}", milliseconds(duration.as_ref())));
+        lines.push(format!("times     {}", parts.join(", ")));
+    }
+    lines.extend(report.warnings.iter().map(|w| format!("warning   {}: {}", w.path, w.message)));
+    lines.iter().map(|text| format!("  {}", styled(text, Style::Dim))).collect::<Vec<_>>().join("\n")
+}
+
+/// A failed call in words: code, reason, message.
+pub(super) fn status(status: &tonic::Status) -> String {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    let code = format!("{:?}", status.code());
+    if reason.is_empty() {
+        format!("{code}: {}", status.message())
+    } else {
+        format!("{code} ({reason}): {}", status.message())
+    }
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+fn milliseconds(duration: Option<&prost_types::Duration>) -> String {
+    let duration = duration.copied().and_then(|duration| std::time::Duration::try_from(duration).ok());
+    format!("{:.1} ms", duration.unwrap_or_default().as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,98 @@
+//! Deadline: `grpc-timeout` read once, and enforced from the request's arrival.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::time::{Instant, sleep_until};
+use tower::Layer;
+
+use super::{HttpService, layer, pass};
+use crate::error::{Error, Reason, grpc_response};
+
+/// When the caller stops waiting; an extension of requests that have a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
+/// Answers `CLIENT_DEADLINE` when the deadline passes before there are headers, and refuses a header that is
+/// not of gRPC's form.
+///
+/// tonic has a timer for the same header that answers CANCELLED. It polls us first, and ours is armed when
+/// the request arrives, so ours speaks.
+pub(super) fn deadline() -> impl Layer<HttpService, Service = HttpService> + Clone {
+    layer(|inside, mut request| {
+        let arrived = Instant::now();
+        let timeout = timeout(request.headers());
+        let deadline = timeout.as_ref().ok().copied().flatten().and_then(|limit| arrived.checked_add(limit));
+        let alarm = deadline.map(sleep_until);
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(Deadline(deadline));
+        }
+        async move {
+            if let Err(error) = timeout {
+                return grpc_response(&error);
+            }
+            let Some(alarm) = alarm else { return pass(inside, request).await };
+            tokio::select! {
+                biased;
+                response = pass(inside, request) => response,
+                () = alarm => {
+                    grpc_response(&Error::new(Reason::ClientDeadline, "the caller's deadline has passed"))
+                }
+            }
+        }
+    })
+}
+
+/// `None` where the header is not there.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
+    let parsed = value.to_str().ok().and_then(parse);
+    parsed.map(Some).ok_or_else(|| {
+        let context = "grpc-timeout is not of the form 1 to 8 digits and one of H, M, S, m, u, n";
+        Error::new(Reason::InvalidDeadline, context)
+    })
+}
+
+fn parse(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_timeouts_are_read_as_the_protocol_says() {
+        let cases = [
+            ("1n", Some(Duration::from_nanos(1))),
+            ("0m", Some(Duration::ZERO)),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("123456789S", None),
+            ("", None),
+            ("S", None),
+            ("10", None),
+            ("-1S", None),
+            ("1.5S", None),
+            ("1 S", None),
+            ("5s", None),
+            ("5ä", None),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(parse(header), expected, "{header:?}");
+        }
+    }
+}

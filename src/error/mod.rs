@@ -1,0 +1,133 @@
+//! The one error type of the service, and the one place that turns it into a gRPC status.
+
+mod reason;
+mod status;
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bedrock_inference_adapters::contract::{AdapterError, AdapterErrorKind};
+use bedrock_inference_proto::codec::Violation;
+
+pub use reason::Reason;
+pub use status::{DOMAIN, grpc_response, status};
+
+/// Why a call failed. Everyone who waits for the same upstream call gets a clone of the same error.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Failure>);
+
+/// What an [`Error`] holds.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What kind of failure it is; decides the status code.
+    pub reason: Reason,
+    /// What was found and what would be accepted. Never a secret, never content.
+    pub context: String,
+    /// Members of the request that cannot be accepted.
+    pub violations: Vec<Violation>,
+    /// What the upstream said of itself, where it was asked.
+    pub upstream: Upstream,
+    /// Set once content has reached the caller: events sent until then.
+    pub partial: Option<u64>,
+    /// When a repeat may help.
+    pub retry_after: Option<Duration>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What the upstream said of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// AWS's error code, such as `ThrottlingException`.
+    pub code: Option<String>,
+    /// AWS's request id.
+    pub request_id: Option<String>,
+    /// The model id that was called.
+    pub model_id: Option<String>,
+    /// The region that was called.
+    pub region: Option<String>,
+}
+
+impl Error {
+    /// A failure of this kind.
+    #[must_use]
+    pub fn new(reason: Reason, context: impl Into<String>) -> Self {
+        Self(Box::new(Failure {
+            reason,
+            context: context.into(),
+            violations: Vec::new(),
+            upstream: Upstream::default(),
+            partial: None,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// A request that cannot be accepted, for this one member.
+    #[must_use]
+    pub fn invalid(path: impl Into<String>, description: impl Into<String>) -> Self {
+        let violation = Violation { path: path.into(), description: description.into() };
+        Self::new(Reason::InvalidRequest, violation.to_string()).with_violations(vec![violation])
+    }
+
+    /// Names the members of the request that cannot be accepted.
+    #[must_use]
+    pub fn with_violations(mut self, violations: Vec<Violation>) -> Self {
+        self.violations = violations;
+        self
+    }
+
+    /// Keeps what caused the failure. It is logged, never sent.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Marks the failure as one that came after content had been sent.
+    #[must_use]
+    pub fn after(mut self, events_sent: u64) -> Self {
+        self.partial.get_or_insert(events_sent);
+        self
+    }
+}
+
+impl Deref for Error {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Failure {
+        &mut self.0
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.context)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source: &(dyn std::error::Error + 'static) = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
+impl From<AdapterError> for Error {
+    fn from(error: AdapterError) -> Self {
+        match error.kind {
+            AdapterErrorKind::Unsupported(violations) => {
+                Self::new(Reason::InvalidRequest, error.context).with_violations(violations)
+            }
+            AdapterErrorKind::Protocol => Self::new(Reason::UpstreamProtocol, error.context),
+            AdapterErrorKind::Corrupt => Self::new(Reason::UpstreamCorrupt, error.context),
+        }
+    }
+}

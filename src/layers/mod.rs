@@ -1,0 +1,35 @@
+//! The layers of the corridor, one file each. `stack.rs` puts them in order and says why.
+
+mod attempt_timeout;
+mod first_content;
+mod flight;
+mod idle;
+mod record;
+mod resolve;
+
+use std::future::Future;
+
+use tower::layer::layer_fn;
+use tower::{Layer, service_fn};
+
+use crate::call::{Call, CallService, Reply};
+use crate::error::Error;
+
+pub use attempt_timeout::attempt_timeout;
+pub use first_content::first_content;
+pub use flight::{Flights, flight};
+pub use idle::idle;
+pub use record::record;
+pub use resolve::resolve;
+
+/// A layer from a function of the service inside and the call.
+fn layer<F, R>(around: F) -> impl Layer<CallService, Service = CallService> + Clone
+where
+    F: Fn(CallService, Call) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Reply, Error>> + Send + 'static,
+{
+    layer_fn(move |inside: CallService| {
+        let around = around.clone();
+        CallService::new(service_fn(move |call| around(inside.clone(), call)))
+    })
+}

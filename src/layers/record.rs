@@ -1,0 +1,45 @@
+//! Record: every attempt's beginning and end in the call report, and the upstream's name in its errors.
+
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt};
+
+use super::layer;
+use crate::call::{CallService, End};
+use crate::error::Error;
+
+/// Writes one attempt into the report, however it ends.
+pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
+    layer(|inside, call| async move {
+        let target = call.target()?.clone();
+        let (report, began) = (call.report.clone(), Instant::now());
+        report.attempt_begins(&target);
+        let named = move |mut error: Error| {
+            error.upstream.model_id.get_or_insert_with(|| target.model_id.clone());
+            error.upstream.region.get_or_insert_with(|| target.region.clone());
+            error
+        };
+        match inside.oneshot(call).await {
+            Err(error) => {
+                if let Some(id) = &error.upstream.request_id {
+                    report.aws_request_id(id);
+                }
+                report.attempt_ends(began, &error.reason.name(false));
+                Err(named(error))
+            }
+            Ok(reply) => {
+                report.first_content();
+                let mut reply = reply.on_end(move |end| match end {
+                    End::Complete(usage) => {
+                        usage.iter().for_each(|usage| report.usage(usage));
+                        report.attempt_ends(began, "OK");
+                    }
+                    End::Failed(error) => report.attempt_ends(began, &error.reason.name(true)),
+                    End::Dropped => report.attempt_ends(began, "CANCELLED"),
+                });
+                let events = futures_util::StreamExt::map(reply.events, move |event| event.map_err(&named));
+                reply.events = Box::pin(events);
+                Ok(reply)
+            }
+        }
+    })
+}

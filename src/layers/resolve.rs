@@ -1,0 +1,20 @@
+//! Resolve: the model id that the caller gave to the targets that can serve it.
+
+use std::sync::Arc;
+
+use tower::{Layer, ServiceExt};
+
+use super::layer;
+use crate::call::CallService;
+use crate::catalog::{Catalog, Home};
+
+/// Fills `Call::targets`. An id that the catalogue does not know ends here, before anything is paid.
+pub fn resolve(catalog: Arc<Catalog>, home: Home) -> impl Layer<CallService, Service = CallService> + Clone {
+    layer(move |inside, mut call| {
+        let target = catalog.resolve(&call.model_asked, &home);
+        async move {
+            call.targets = vec![target?];
+            inside.oneshot(call).await
+        }
+    })
+}

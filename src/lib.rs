@@ -1,0 +1,37 @@
+//! A gRPC gateway to Amazon Bedrock.
+//!
+//! The modules stand in one line, ground first; each uses only names of those before it
+//! (`tests/house.rs` checks it). `ARCHITECTURE.md` has the plan of the whole house.
+//!
+//! - ground: [`error`], [`config`], [`telemetry`]
+//! - facts: [`principal`], [`catalog`]
+//! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
+//! - the door: [`edge`], [`grpc`], [`app`], [`cli`]
+
+pub mod error;
+
+pub mod config;
+
+pub mod telemetry;
+
+pub mod principal;
+
+pub mod catalog;
+
+pub mod call;
+
+pub mod upstream;
+
+pub mod invoke;
+
+pub mod layers;
+
+pub mod stack;
+
+pub mod edge;
+
+pub mod grpc;
+
+pub mod app;
+
+pub mod cli;

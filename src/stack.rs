@@ -1,0 +1,50 @@
+//! The corridor: every layer of a call, outermost first, each with its reason.
+
+use std::sync::Arc;
+
+use tower::ServiceBuilder;
+
+use crate::call::CallService;
+use crate::catalog::{Catalog, Home};
+use crate::config::Timeouts;
+use crate::invoke::invoke;
+use crate::layers::{Flights, attempt_timeout, first_content, flight, idle, record, resolve};
+use crate::upstream::Bedrock;
+
+/// What the corridor is built from.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// What is known of every model.
+    pub catalog: Arc<Catalog>,
+    /// Where the service stands.
+    pub home: Home,
+    /// The clocks of a call.
+    pub timeouts: Timeouts,
+    /// The tasks that run upstream calls.
+    pub flights: Flights,
+    /// Bedrock.
+    pub bedrock: Arc<dyn Bedrock>,
+}
+
+/// Builds the corridor. Names in brackets mark the places of layers that are still to come.
+#[must_use]
+pub fn corridor(parts: Parts) -> CallService {
+    ServiceBuilder::new()
+        // [admission]: permits and queue come first, so that a full house costs nothing.
+        // A model that nobody knows must not reach anything that is paid or stored.
+        .layer(resolve(parts.catalog, parts.home))
+        // [policy]: the tenant's models, caps and defaults, before the request becomes a key.
+        // [cache]: looks up by what policy left; shares the flight below.
+        // Everything from here on is paid work, and must not die with the request's future.
+        .layer(flight(parts.flights, parts.timeouts.drain))
+        // [quota], [failover], [hedge], [retry]: they choose between attempts, so they stand outside one.
+        // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
+        .layer(record())
+        // Silence after the first content; outside the attempt's clock, which only runs until then.
+        .layer(idle(parts.timeouts.idle))
+        // Silence before the first content.
+        .layer(attempt_timeout(parts.timeouts.attempt))
+        // Innermost, so that every layer above sees early failures as errors, not as broken streams.
+        .layer(first_content())
+        .service(invoke(parts.bedrock))
+}

@@ -1,0 +1,82 @@
+//! Failures of the SDK, under the reasons of this service.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_bedrockruntime::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::classify::{Refusal, refusal};
+use crate::error::{Error, Reason};
+
+/// The error that stands for a failure of the SDK.
+pub(super) fn failure<E>(failure: SdkError<E, HttpResponse>) -> Error
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let request_id = failure.request_id().map(str::to_owned);
+    let mut error = match &failure {
+        SdkError::ServiceError(context) => refused(context.err(), context.raw()),
+        SdkError::ResponseError(_) => {
+            Error::new(Reason::UpstreamProtocol, "bedrock's reply could not be read")
+        }
+        SdkError::TimeoutError(_) => unreachable_upstream(),
+        SdkError::DispatchFailure(_) if caused_by::<CredentialsError>(&failure) => no_credentials(),
+        SdkError::DispatchFailure(dispatch) => {
+            let connected =
+                dispatch.as_connector_error().is_some_and(|e| e.is_io()) && !was_connecting(&failure);
+            if connected { connection_lost() } else { unreachable_upstream() }
+        }
+        _ if caused_by::<CredentialsError>(&failure) => no_credentials(),
+        _ => Error::new(Reason::UpstreamUnknown, "the request could not be made"),
+    };
+    error.upstream.request_id = request_id;
+    error.with_source(failure)
+}
+
+fn refused(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Error {
+    let status = response.status().as_u16();
+    let header = response.headers().get("x-amzn-errortype");
+    let code = error.code().or(header.and_then(|header| header.split(':').next()));
+    refusal(&Refusal {
+        code: code.unwrap_or_default(),
+        message: error.message().unwrap_or_default(),
+        status: Some(status),
+    })
+}
+
+fn unreachable_upstream() -> Error {
+    Error::new(Reason::UpstreamUnreachable, "no connection to bedrock could be made")
+}
+
+fn connection_lost() -> Error {
+    Error::new(Reason::UpstreamConnectionLost, "the connection to bedrock was lost before it answered")
+}
+
+fn no_credentials() -> Error {
+    Error::new(Reason::UpstreamCredentials, "the gateway has no AWS credentials now")
+}
+
+/// Whether something of this type stands in the chain of causes.
+fn caused_by<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|error| error.is::<T>())
+}
+
+/// Whether the connection was still being made, so that nothing had been sent.
+fn was_connecting(error: &(dyn StdError + 'static)) -> bool {
+    use std::io::ErrorKind;
+    causes(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::AddrNotAvailable
+        )
+    })
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
+}

@@ -1,0 +1,145 @@
+//! Finding region, endpoint and credentials, the way the AWS SDK does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials as StaticCredentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_bedrockruntime::config::Builder;
+use aws_sdk_bedrockruntime::config::retry::RetryConfig;
+use aws_sdk_bedrockruntime::config::timeout::TimeoutConfig;
+use aws_smithy_http_client::pool::{ConnectionPool, DriverSpawner, Partition, PartitionId};
+use aws_smithy_http_client::tls;
+use tokio::runtime::Handle;
+
+use super::AwsBedrock;
+use crate::config::{AwsSettings, Timeouts};
+
+/// Idle connections are closed before the load balancers on the way (350 s) forget them.
+const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+
+/// What the gateway needs to know before it can serve.
+#[derive(Debug)]
+pub struct Started {
+    /// Bedrock.
+    pub bedrock: Arc<AwsBedrock>,
+    /// The home region.
+    pub region: String,
+    /// Whether requests can be signed.
+    pub credentials: Credentials,
+}
+
+/// Where signatures come from.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// They are there: a bearer token, or the emulator's.
+    Present,
+    /// A provider that has to be asked.
+    Provider(aws_credential_types::provider::SharedCredentialsProvider),
+}
+
+/// Why the service cannot start. These are the operator's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// No region is configured anywhere.
+    #[error(
+        "no AWS region: set aws.region in the configuration, or AWS_REGION, or a region in the AWS profile; \
+         without an AWS account use --upstream emulator"
+    )]
+    NoRegion,
+    /// Every provider of the chain is empty.
+    #[error(
+        "no AWS credentials: the chain (environment, profile, web identity, container, instance) is empty and \
+         AWS_BEARER_TOKEN_BEDROCK is unset; without an AWS account use --upstream emulator"
+    )]
+    NoCredentials,
+    /// The TLS set-up failed.
+    #[error("the HTTPS client could not be made: {0}")]
+    Https(String),
+}
+
+/// Finds out how to reach Bedrock. Sends nothing to it.
+///
+/// # Errors
+/// What is missing, in words for the operator.
+pub async fn start(settings: &AwsSettings, timeouts: &Timeouts) -> Result<Started, StartError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    let shared = loader.load().await;
+    let region = shared.region().ok_or(StartError::NoRegion)?.to_string();
+    let mut base = Builder::from(&shared);
+    if let Some(endpoint) = &settings.endpoint {
+        base = base.endpoint_url(endpoint);
+    }
+    let bedrock = connect(base, settings.connections, timeouts)?;
+    Ok(Started { bedrock, region, credentials: credentials(&shared)? })
+}
+
+/// The emulator at this URL, whatever the environment says of AWS.
+///
+/// # Errors
+/// The HTTP client could not be made.
+pub fn start_on_emulator(
+    url: &str,
+    settings: &AwsSettings,
+    timeouts: &Timeouts,
+) -> Result<Started, StartError> {
+    let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+    let base = Builder::new()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(url)
+        .credentials_provider(StaticCredentials::new("emulator", "emulator", None, None, "emulator"));
+    let bedrock = connect(base, settings.connections, timeouts)?;
+    Ok(Started { bedrock, region, credentials: Credentials::Present })
+}
+
+impl Credentials {
+    /// Whether requests can be signed now.
+    ///
+    /// # Errors
+    /// `NoCredentials` inside where the chain is empty, `None` where a provider could not be reached.
+    pub async fn check(&self) -> Result<(), Option<StartError>> {
+        let Self::Provider(provider) = self else { return Ok(()) };
+        match provider.provide_credentials().await {
+            Ok(_) => Ok(()),
+            Err(CredentialsError::CredentialsNotLoaded(_)) => Err(Some(StartError::NoCredentials)),
+            Err(error) => {
+                tracing::warn!(%error, "AWS credentials cannot be had now");
+                Err(None)
+            }
+        }
+    }
+}
+
+fn credentials(shared: &SdkConfig) -> Result<Credentials, StartError> {
+    // aws-config reads AWS_BEARER_TOKEN_BEDROCK for the service; the SDK then prefers it to signing.
+    let bearer = std::env::var_os("AWS_BEARER_TOKEN_BEDROCK").is_some_and(|token| !token.is_empty());
+    if bearer || shared.token_provider().is_some() && shared.credentials_provider().is_none() {
+        return Ok(Credentials::Present);
+    }
+    shared.credentials_provider().map(Credentials::Provider).ok_or(StartError::NoCredentials)
+}
+
+/// SDK retries are off: repeating a paid call is for one layer of ours to decide.
+fn connect(base: Builder, connections: usize, timeouts: &Timeouts) -> Result<Arc<AwsBedrock>, StartError> {
+    let timeout = TimeoutConfig::builder().connect_timeout(timeouts.connect).build();
+    let base = base.retry_config(RetryConfig::disabled()).timeout_config(timeout);
+    let partition =
+        |index| Partition::new(PartitionId::from_index(index), DriverSpawner::tokio(Handle::current()));
+    let pool = ConnectionPool::builder()
+        .idle_timeout(IDLE_CONNECTION)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(30))
+        .partitions((0..connections).map(partition))
+        .tls_provider(tls::Provider::rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https()
+        .map_err(|error| StartError::Https(error.to_string()))?;
+    Ok(Arc::new(AwsBedrock::new(base, pool, connections)))
+}
