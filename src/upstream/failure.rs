@@ -17,10 +17,10 @@ where
 {
     let request_id = failure.request_id().map(str::to_owned);
     let mut error = match &failure {
+        // The SDK calls a reply that it cannot parse an error of the service, though its status was good.
+        SdkError::ServiceError(context) if context.raw().status().is_success() => unreadable(),
         SdkError::ServiceError(context) => refused(context.err(), context.raw()),
-        SdkError::ResponseError(_) => {
-            Error::new(Reason::UpstreamProtocol, "bedrock's reply could not be read")
-        }
+        SdkError::ResponseError(_) => unreadable(),
         SdkError::TimeoutError(_) => unreachable_upstream(),
         SdkError::DispatchFailure(_) if caused_by::<CredentialsError>(&failure) => no_credentials(),
         SdkError::DispatchFailure(dispatch) => {
@@ -44,6 +44,10 @@ fn refused(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Error 
         message: error.message().unwrap_or_default(),
         status: Some(status),
     })
+}
+
+fn unreadable() -> Error {
+    Error::new(Reason::UpstreamProtocol, "bedrock's reply could not be read")
 }
 
 fn unreachable_upstream() -> Error {

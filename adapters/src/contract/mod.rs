@@ -17,8 +17,8 @@ pub use error::{AdapterError, AdapterErrorKind};
 pub use event::Event;
 pub use fold::Fold;
 pub use grammar::Grammar;
-pub use model::{Capability, Lifecycle, Limits, Model};
 use model::ModelTable;
+pub use model::{Capability, Lifecycle, Limits, Model};
 pub use unfold::unfold;
 pub use usage::token_counts;
 

@@ -1,5 +1,7 @@
 //! Free-form JSON: `google.protobuf.Value`, and the `_text` twin for what a Value would lose.
 
+use std::collections::BTreeMap;
+
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as Document};
 use serde_json::value::RawValue;
@@ -8,6 +10,7 @@ use super::write::Writer;
 
 /// The largest integer up to which an `f64` holds every integer.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_INTEGER: u128 = 1 << 53;
 
 /// Deeper values would pass the recursion limit of protobuf implementations (100 messages, three a level).
 const MAX_DEPTH: usize = 30;
@@ -33,49 +36,57 @@ pub(super) fn object(members: impl IntoIterator<Item = (String, Document)>) -> D
     Document { kind: Some(Kind::StructValue(Struct { fields: members.into_iter().collect() })) }
 }
 
-/// A value, absent where it is too deep for one, and the text where the value loses something.
+/// A value, absent where no value can hold it, and the text where the value loses something.
 pub(super) fn read(raw: &RawValue) -> (Option<Document>, Option<String>) {
     let text = || Some(raw.get().to_owned());
-    let Ok(json) = serde_json::from_str::<serde_json::Value>(raw.get()) else {
-        // Well-formed, but nested beyond what serde_json follows.
-        return (None, text());
-    };
     let mut lossy = false;
-    match to_value(json, 1, &mut lossy) {
+    match to_value(raw, 1, &mut lossy) {
         Some(value) if lossy => (Some(value), text()),
         Some(value) => (Some(value), None),
         None => (None, text()),
     }
 }
 
-/// `None` where the value is too deep.
-fn to_value(json: serde_json::Value, depth: usize, lossy: &mut bool) -> Option<Document> {
+/// `None` where the value is too deep, or holds something that is JSON only by its grammar: a number beyond
+/// `f64`, half a surrogate pair.
+///
+/// Goes level by level over raw text rather than through `serde_json::Value`, which reads floats to within
+/// one unit in the last place only, and takes an object with serde_json's private key for raw JSON.
+fn to_value(raw: &RawValue, depth: usize, lossy: &mut bool) -> Option<Document> {
     if depth > MAX_DEPTH {
         return None;
     }
-    let kind = match json {
-        serde_json::Value::Null => Kind::NullValue(0),
-        serde_json::Value::Bool(value) => Kind::BoolValue(value),
-        serde_json::Value::String(value) => Kind::StringValue(value),
-        serde_json::Value::Number(number) => {
-            let value = number.as_f64()?;
-            *lossy |= value.fract() == 0.0 && value.abs() > MAX_EXACT;
-            Kind::NumberValue(value)
+    let json = raw.get();
+    let kind = match json.as_bytes().first()? {
+        b'n' => Kind::NullValue(0),
+        b't' => Kind::BoolValue(true),
+        b'f' => Kind::BoolValue(false),
+        b'"' => Kind::StringValue(serde_json::from_str(json).ok()?),
+        b'[' => {
+            let entries: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let entries = entries.into_iter().map(|entry| to_value(entry, depth + 1, lossy));
+            Kind::ListValue(ListValue { values: entries.collect::<Option<_>>()? })
         }
-        serde_json::Value::Array(entries) => Kind::ListValue(ListValue {
-            values: entries
-                .into_iter()
-                .map(|entry| to_value(entry, depth + 1, lossy))
-                .collect::<Option<_>>()?,
-        }),
-        serde_json::Value::Object(members) => Kind::StructValue(Struct {
-            fields: members
-                .into_iter()
-                .map(|(name, member)| Some((name, to_value(member, depth + 1, lossy)?)))
-                .collect::<Option<_>>()?,
-        }),
+        b'{' => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+            let members = members.into_iter();
+            let members = members.map(|(name, member)| Some((name, to_value(member, depth + 1, lossy)?)));
+            Kind::StructValue(Struct { fields: members.collect::<Option<_>>()? })
+        }
+        _ => Kind::NumberValue(to_number(json, lossy)?),
     };
     Some(Document { kind: Some(kind) })
+}
+
+/// `None` where the number is beyond `f64`.
+fn to_number(json: &str, lossy: &mut bool) -> Option<f64> {
+    let value = json.parse::<f64>().ok().filter(|value| value.is_finite())?;
+    *lossy |= match json.parse::<i128>() {
+        // Compared before the rounding: 2^53 + 1 becomes 2^53.
+        Ok(integer) => integer.unsigned_abs() > MAX_EXACT_INTEGER,
+        Err(_) => value.fract() == 0.0 && value.abs() >= MAX_EXACT,
+    };
+    Some(value)
 }
 
 /// Writes the caller's own JSON text as it stands.

@@ -26,8 +26,10 @@ pub(super) struct BlockFold {
     image: BytesMut,
     image_location: Option<image_source::Kind>,
     image_error: Option<ErrorBlock>,
-    /// A block that came whole, or a member that nobody knows.
-    whole: Option<content_block::Kind>,
+    /// A block that came whole.
+    whole: Option<ContentBlock>,
+    /// A delta that this version does not know; it stands for the block only where nothing known came.
+    unknown: Option<content_block::Kind>,
 }
 
 impl BlockFold {
@@ -36,7 +38,7 @@ impl BlockFold {
     }
 
     pub(super) fn set(&mut self, block: ContentBlock) {
-        self.whole = block.kind;
+        self.whole = Some(block);
     }
 
     pub(super) fn add(&mut self, delta: ContentBlockDelta) {
@@ -53,12 +55,13 @@ impl BlockFold {
             Some(content_block_delta::Kind::Image(part)) => {
                 match part.source.and_then(|source| source.kind) {
                     Some(image_source::Kind::Bytes(bytes)) => self.image.extend_from_slice(&bytes),
-                    location => self.image_location = location,
+                    Some(location) => self.image_location = Some(location),
+                    None => {}
                 }
                 self.image_error = part.error.or(self.image_error.take());
             }
             Some(content_block_delta::Kind::Unknown(value)) => {
-                self.whole = Some(content_block::Kind::Unknown(value));
+                self.unknown = Some(content_block::Kind::Unknown(value));
             }
             None => {}
         }
@@ -66,8 +69,8 @@ impl BlockFold {
 
     /// The block, and whether its tool input was not JSON.
     pub(super) fn finish(mut self) -> (ContentBlock, bool) {
-        if let Some(kind) = self.whole.take() {
-            return (ContentBlock { kind: Some(kind) }, false);
+        if let Some(block) = self.whole.take() {
+            return (block, false);
         }
         let (kind, malformed) = match self.start.take() {
             Some(content_block_start::Kind::ToolUse(start)) => self.tool_use(start),
@@ -153,6 +156,9 @@ impl BlockFold {
                 text: self.reasoning,
                 signature: self.signature,
             }));
+        }
+        if let (None, [], Some(unknown)) = (&self.text, self.citations.as_slice(), self.unknown) {
+            return unknown;
         }
         if self.citations.is_empty() {
             return content_block::Kind::Text(self.text.unwrap_or_default());

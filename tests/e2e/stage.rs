@@ -1,0 +1,164 @@
+//! The stage of every test: an emulator, the service in front of it, and a client.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bedrock_inference::app::{self, AppError};
+use bedrock_inference::config::{Settings, UpstreamKind};
+use bedrock_inference::upstream;
+use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
+use bedrock_inference_proto::v1::inference_client::InferenceClient;
+use bedrock_inference_proto::v1::models_client::ModelsClient;
+use bedrock_inference_proto::v1::{
+    CallReport, ContentBlock, ConverseRequest, ConverseStreamRequest, ConverseStreamResponse, Message,
+    content_block, converse_stream_response::Event,
+};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+pub const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+pub const NOVA: &str = "amazon.nova-lite-v1:0";
+
+/// The HTTP client under [`Stage::clockless`].
+pub type Clockless = hyper_util::client::legacy::Client<HttpConnector, tonic::body::Body>;
+
+/// An emulator and the service in front of it.
+pub struct Stage {
+    pub emulator: Emulator,
+    pub addr: SocketAddr,
+    pub channel: Channel,
+    pub shutdown: CancellationToken,
+    pub service: JoinHandle<Result<(), AppError>>,
+}
+
+impl Stage {
+    pub async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
+        let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
+        change(&mut settings);
+        let started =
+            upstream::start_on_emulator(&emulator.url(), &settings.aws, &settings.timeouts).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let service = tokio::spawn(app::run(settings, started, listener, shutdown.clone()));
+        let channel = app::wait_until_ready(addr, Duration::from_secs(10)).await.unwrap();
+        Self { emulator, addr, channel, shutdown, service }
+    }
+
+    pub fn inference(&self) -> InferenceClient<Channel> {
+        InferenceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    /// A client without clocks of its own: what it hears of deadlines, the service said.
+    pub fn clockless(&self) -> InferenceClient<Clockless> {
+        let http =
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        InferenceClient::with_origin(http, format!("http://{}", self.addr).parse().unwrap())
+    }
+
+    pub fn models(&self) -> ModelsClient<Channel> {
+        ModelsClient::new(self.channel.clone())
+    }
+
+    /// Every message of a stream, and how it ended.
+    pub async fn stream(&self, request: ConverseStreamRequest) -> Ending {
+        let mut stream = match self.inference().converse_stream(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Ending { events: Vec::new(), opened: false, status },
+        };
+        let mut events = Vec::new();
+        loop {
+            match stream.message().await {
+                Ok(Some(ConverseStreamResponse { event })) => events.push(event.unwrap()),
+                Ok(None) => return Ending { events, opened: true, status: Status::ok("") },
+                Err(status) => return Ending { events, opened: true, status },
+            }
+        }
+    }
+}
+
+/// How a stream ended.
+pub struct Ending {
+    pub events: Vec<Event>,
+    /// Whether headers came before the status.
+    pub opened: bool,
+    pub status: Status,
+}
+
+impl Ending {
+    pub fn code(&self) -> Code {
+        self.status.code()
+    }
+
+    pub fn reports(&self) -> Vec<&CallReport> {
+        let report = |event| match event {
+            &Event::Call(ref report) => Some(report),
+            _ => None,
+        };
+        self.events.iter().filter_map(report).collect()
+    }
+
+    pub fn names(&self) -> Vec<&'static str> {
+        self.events.iter().map(name).collect()
+    }
+}
+
+pub fn name(event: &Event) -> &'static str {
+    match event {
+        Event::MessageStart(_) => "messageStart",
+        Event::ContentBlockStart(_) => "contentBlockStart",
+        Event::ContentBlockDelta(_) => "contentBlockDelta",
+        Event::ContentBlockStop(_) => "contentBlockStop",
+        Event::MessageStop(_) => "messageStop",
+        Event::Metadata(_) => "metadata",
+        Event::Call(_) => "call",
+    }
+}
+
+/// The reason of a status: `ErrorInfo.reason`.
+pub fn reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    assert_eq!(info.domain, "bedrock.inference.v1");
+    info.reason.clone()
+}
+
+/// The call report among a status's details.
+pub fn report(status: &Status) -> CallReport {
+    use prost::Message as _;
+    let full = tonic_types::pb::Status::decode(status.details()).unwrap();
+    let detail = full.details.iter().find(|any| any.type_url.ends_with("bedrock.inference.v1.CallReport"));
+    CallReport::decode(detail.expect("no CallReport among the details").value.as_slice()).unwrap()
+}
+
+pub fn user(text: &str) -> Message {
+    let content = vec![ContentBlock { kind: Some(content_block::Kind::Text(text.to_owned())) }];
+    Message { role: Some("user".to_owned()), content }
+}
+
+pub fn ask(model: &str, text: &str) -> ConverseRequest {
+    ConverseRequest {
+        model_id: Some(model.to_owned()),
+        messages: vec![user(text)],
+        ..ConverseRequest::default()
+    }
+}
+
+pub fn ask_stream(model: &str, text: &str) -> ConverseStreamRequest {
+    ConverseStreamRequest {
+        model_id: Some(model.to_owned()),
+        messages: vec![user(text)],
+        ..ConverseStreamRequest::default()
+    }
+}

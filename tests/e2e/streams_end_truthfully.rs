@@ -1,0 +1,145 @@
+//! A stream ends OK only with messageStop, usage and one call report; everything else says what happened.
+
+use std::time::Duration;
+
+use bedrock_inference_emulator::Fault;
+use bedrock_inference_proto::v1::converse_stream_response::Event;
+use tonic::Code;
+
+use crate::stage::{CLAUDE, Ending, NOVA, Stage, ask, ask_stream, name, reason, report};
+
+async fn faulty() -> Stage {
+    Stage::open_with(|settings| {
+        settings.timeouts.idle = Duration::from_millis(150);
+        settings.timeouts.attempt = Duration::from_millis(150);
+    })
+    .await
+}
+
+async fn stream_with(stage: &Stage, fault: &str) -> Ending {
+    stage.emulator.script(fault.parse::<Fault>().unwrap());
+    stage.stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await
+}
+
+#[tokio::test]
+async fn ok_means_stop_usage_and_exactly_one_report() {
+    let stage = Stage::open().await;
+    let ending = stage.stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
+    assert_eq!(ending.code(), Code::Ok);
+    let names = ending.names();
+    assert_eq!(names.first(), Some(&"messageStart"));
+    assert_eq!(names[names.len() - 3..], ["messageStop", "metadata", "call"]);
+    assert_eq!(ending.reports().len(), 1);
+    let report = ending.reports()[0];
+    assert_eq!(report.attempts.len(), 1);
+    assert_eq!(report.attempts[0].outcome, "OK");
+    let Some(Event::Metadata(metadata)) = ending.events.iter().rev().nth(1) else { panic!() };
+    let usage = metadata.usage.as_ref().unwrap();
+    let tokens = report.tokens.as_ref().unwrap();
+    assert_eq!(i64::from(usage.output_tokens.unwrap()), tokens.output);
+    assert!(tokens.output > 0);
+}
+
+#[tokio::test]
+async fn after_the_first_content_every_failure_is_told() {
+    let stage = faulty().await;
+    let cases = [
+        ("ThrottlingException@3", Code::Aborted, "UPSTREAM_THROTTLED_MIDSTREAM"),
+        ("InternalServerException@3", Code::Aborted, "UPSTREAM_INTERNAL_MIDSTREAM"),
+        ("ModelStreamErrorException@3", Code::Aborted, "UPSTREAM_STREAM_ERROR_MIDSTREAM"),
+        ("ServiceUnavailableException@3", Code::Aborted, "UPSTREAM_UNAVAILABLE_MIDSTREAM"),
+        ("ValidationException@3", Code::Aborted, "UPSTREAM_VALIDATION_MIDSTREAM"),
+        ("cut@3", Code::Aborted, "UPSTREAM_STREAM_TRUNCATED"),
+        ("cut-mid-frame@3", Code::Aborted, "UPSTREAM_STREAM_TRUNCATED"),
+        ("reset@3", Code::Aborted, "UPSTREAM_STREAM_TRUNCATED"),
+        ("stall@3", Code::Aborted, "UPSTREAM_STALLED"),
+        ("bad-crc@3", Code::DataLoss, "UPSTREAM_CORRUPT"),
+        ("bad-prelude@3", Code::DataLoss, "UPSTREAM_CORRUPT"),
+    ];
+    for (fault, code, expected) in cases {
+        let ending = stream_with(&stage, fault).await;
+        assert!(ending.opened, "{fault}");
+        assert_eq!((ending.code(), reason(&ending.status)), (code, expected.to_owned()), "{fault}");
+        assert_eq!(
+            ending.names()[..3],
+            ["messageStart", "contentBlockDelta", "contentBlockDelta"],
+            "{fault}"
+        );
+        assert!(ending.reports().is_empty(), "{fault}: the report belongs into the status");
+        let report = report(&ending.status);
+        assert_eq!(report.attempts.len(), 1, "{fault}");
+        assert_eq!(report.attempts[0].outcome, expected, "{fault}");
+        assert_eq!(report.region, "us-east-1", "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_content_failures_are_real_statuses() {
+    let stage = faulty().await;
+    let cases = [
+        ("ThrottlingException", Code::ResourceExhausted, "UPSTREAM_THROTTLED"),
+        ("ServiceUnavailableException", Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        ("AccessDeniedException", Code::FailedPrecondition, "MODEL_ACCESS_NOT_GRANTED"),
+        ("ModelErrorException", Code::Internal, "UPSTREAM_MODEL_ERROR"),
+        ("ValidationException", Code::InvalidArgument, "UPSTREAM_VALIDATION"),
+        ("stall", Code::DeadlineExceeded, "UPSTREAM_FIRST_EVENT_TIMEOUT"),
+        ("ThrottlingException@1", Code::ResourceExhausted, "UPSTREAM_THROTTLED"),
+        ("ThrottlingException@0", Code::ResourceExhausted, "UPSTREAM_THROTTLED"),
+        ("cut@1", Code::Internal, "UPSTREAM_STREAM_TRUNCATED"),
+        ("cut@0", Code::Internal, "UPSTREAM_STREAM_TRUNCATED"),
+        ("stall@1", Code::DeadlineExceeded, "UPSTREAM_FIRST_EVENT_TIMEOUT"),
+        ("bad-crc@0", Code::DataLoss, "UPSTREAM_CORRUPT"),
+        ("garbage", Code::DataLoss, "UPSTREAM_CORRUPT"),
+    ];
+    for (fault, code, expected) in cases {
+        let ending = stream_with(&stage, fault).await;
+        assert!(!ending.opened, "{fault}: headers went out before content");
+        assert_eq!((ending.code(), reason(&ending.status)), (code, expected.to_owned()), "{fault}");
+        assert_eq!(report(&ending.status).attempts.len(), 1, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_unary_answer_is_whole_or_a_status() {
+    let stage = faulty().await;
+    let cases = [
+        ("ThrottlingException", Code::ResourceExhausted, "UPSTREAM_THROTTLED"),
+        ("ModelTimeoutException", Code::DeadlineExceeded, "UPSTREAM_MODEL_TIMEOUT"),
+        ("InternalServerException", Code::Internal, "UPSTREAM_INTERNAL"),
+        ("garbage", Code::Internal, "UPSTREAM_PROTOCOL"),
+        ("stall", Code::DeadlineExceeded, "UPSTREAM_FIRST_EVENT_TIMEOUT"),
+    ];
+    for (fault, code, expected) in cases {
+        stage.emulator.script(fault.parse().unwrap());
+        let status = stage.inference().converse(ask(NOVA, "hello")).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status)), (code, expected.to_owned()), "{fault}");
+        let report = report(&status);
+        assert_eq!((report.model_asked.as_str(), report.model.as_str()), (NOVA, NOVA), "{fault}");
+        assert!(report.timings.is_some(), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_at_any_event_never_ends_ok() {
+    let stage = Stage::open().await;
+    let whole = stage.stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
+    let events = whole.events.len() - 1;
+    for cut in 0..events {
+        for kind in ["cut", "cut-mid-frame", "reset"] {
+            let ending = stream_with(&stage, &format!("{kind}@{cut}")).await;
+            assert_ne!(ending.code(), Code::Ok, "{kind}@{cut} of {events}");
+            assert_eq!(reason(&ending.status), "UPSTREAM_STREAM_TRUNCATED", "{kind}@{cut}");
+            let seen: Vec<_> = ending.events.iter().map(name).collect();
+            assert_eq!(seen, whole.names()[..seen.len()], "{kind}@{cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_event_is_a_warning_with_its_name() {
+    let stage = Stage::open().await;
+    let ending = stream_with(&stage, "unknown-event@2").await;
+    assert_eq!(ending.code(), Code::Ok);
+    let warnings = &ending.reports()[0].warnings;
+    assert_eq!(warnings.iter().map(|w| w.path.as_str()).collect::<Vec<_>>(), ["somethingNew"]);
+}
