@@ -16,6 +16,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use crate::catalog::{Catalog, Home};
@@ -26,6 +27,12 @@ use crate::layers::Flights;
 use crate::principal::Authenticator;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Credentials, StartError, Started};
+
+/// How often a silent connection is probed, so that dead peers are noticed.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// How long callers have to read that their calls were given up.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long to wait before credentials are asked for again.
 const CREDENTIALS_RETRY: Duration = Duration::from_secs(5);
@@ -57,21 +64,74 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), AppError> {
-    let addr = listener.local_addr()?;
-    let authenticator = Authenticator::trusting(addr, settings.insecure).map_err(AppError::Config)?;
+    let authenticator = Authenticator::trusting(listener.local_addr()?, settings.insecure);
+    let authenticator = authenticator.map_err(AppError::Config)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
     let flights = Flights::default();
     let gateway = gateway(&settings, &started, flights.clone())?;
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
+    let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
+    let server = server().layer(web).layer(edge(authenticator)).add_routes(routes);
 
+    // tonic ignores its own socket options for a listener that it did not open.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+    let closing = async {
+        shutdown.cancelled().await;
+        serving(&health, ServingStatus::NotServing).await;
+        // Clients keep watches open for as long as they are connected, and would hold the whole grace.
+        end_watches(health.clone()).await;
+    };
+    let served = async {
+        tokio::select! {
+            served = server.serve_with_incoming_shutdown(incoming, closing) => served.map_err(AppError::from),
+            failed = become_ready(&started.credentials, &health) => Err(failed.into()),
+        }
+    };
+    let expired = async {
+        shutdown.cancelled().await;
+        sleep(settings.server.shutdown_grace).await;
+    };
+    let served = async {
+        let served = served.await;
+        flights.land().await;
+        served
+    };
+    tokio::pin!(served);
+    tokio::select! {
+        served = &mut served => return served,
+        () = expired => {}
+    }
+    tracing::warn!(flights = flights.count(), "calls were still running when the grace had passed");
+    flights.give_up();
+    timeout(FAREWELL, served).await.unwrap_or(Ok(()))
+}
+
+/// A server with its limits set by hand: where tonic is told none, it passes on less than hyper's defaults.
+fn server() -> Server {
+    Server::builder()
+        // gRPC-Web comes over HTTP/1.1 too.
+        .accept_http1(true)
+        .max_concurrent_streams(128)
+        .http2_max_local_error_reset_streams(Some(128))
+        .http2_max_pending_accept_reset_streams(Some(20))
+        .http2_max_header_list_size(16 * 1024)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+}
+
+/// Every gRPC service, each with the same compression and message limit.
+fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) -> Result<Routes, AppError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // Each version knows only of itself, and both are served.
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+            .include_reflection_service(false)
     };
-    let reflected = |error| AppError::Config(format!("the descriptor set cannot be served: {error}"));
-    let limit = settings.server.max_message_bytes;
+    let broken = |error| AppError::Config(format!("the descriptor set cannot be served: {error}"));
     macro_rules! open {
         ($service:expr) => {
             $service
@@ -87,46 +147,10 @@ pub async fn run(
     routes
         .add_service(open!(InferenceServer::new(gateway.clone())))
         .add_service(open!(ModelsServer::new(gateway)))
-        .add_service(open!(health_service))
-        .add_service(open!(reflection().build_v1().map_err(reflected)?))
-        .add_service(open!(reflection().build_v1alpha().map_err(reflected)?));
-
-    let server = Server::builder()
-        // gRPC-Web comes over HTTP/1.1 too.
-        .accept_http1(true)
-        // tonic passes on no limit where none is set, which is less than hyper's own default.
-        .max_concurrent_streams(128)
-        .http2_max_local_error_reset_streams(Some(128))
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .http2_max_header_list_size(16 * 1024)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-        .layer(web)
-        .layer(edge(authenticator))
-        .add_routes(routes.routes());
-    // tonic ignores its own socket options for a listener that it did not open.
-    let incoming =
-        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
-    let readiness = become_ready(&started.credentials, &health);
-    let grace = settings.server.shutdown_grace;
-    let closing = async {
-        shutdown.cancelled().await;
-        serving(&health, ServingStatus::NotServing).await;
-    };
-    let expired = async {
-        shutdown.cancelled().await;
-        sleep(grace).await;
-    };
-    let served = tokio::select! {
-        served = server.serve_with_incoming_shutdown(incoming, closing) => served.map_err(AppError::from),
-        () = expired => {
-            tracing::warn!("connections were still open when the grace had passed");
-            Ok(())
-        }
-        failed = readiness => Err(failed.into()),
-    };
-    flights.land(grace).await;
-    served
+        .add_service(open!(health))
+        .add_service(open!(reflection().build_v1().map_err(broken)?))
+        .add_service(open!(reflection().build_v1alpha().map_err(broken)?));
+    Ok(routes.routes())
 }
 
 fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<Gateway, AppError> {
@@ -156,9 +180,19 @@ async fn become_ready(credentials: &Credentials, health: &HealthReporter) -> Sta
     }
 }
 
+/// What health is reported of: the server as a whole, and each of its services.
+const REPORTED: [&str; 3] = ["", InferenceServer::<Gateway>::NAME, ModelsServer::<Gateway>::NAME];
+
 async fn serving(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", InferenceServer::<Gateway>::NAME, ModelsServer::<Gateway>::NAME] {
+    for service in REPORTED {
         health.set_service_status(service, status).await;
+    }
+}
+
+/// Ends every watch behind the last status that was set.
+async fn end_watches(mut health: HealthReporter) {
+    for service in REPORTED {
+        health.clear_service_status(service).await;
     }
 }
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+/// What our environment variables begin with.
+const PREFIX: &str = "BEDROCK_INFERENCE";
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -162,7 +165,8 @@ impl Settings {
         if let Some(file) = file {
             builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
         }
-        let environment = config::Environment::with_prefix("BEDROCK_INFERENCE")
+        let environment = config::Environment::with_prefix(PREFIX)
+            .source(Some(environment(std::env::vars())))
             .prefix_separator("_")
             .separator("__")
             .list_separator(",")
@@ -188,5 +192,35 @@ impl Settings {
             .map(|(key, _)| format!("{key} is 0; it must be above"))
             .collect();
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
+    }
+}
+
+/// Our variables. Kubernetes describes a Service called `bedrock-inference` to every pod beside it under the
+/// same prefix, so those (`..._SERVICE_HOST`, `..._PORT_50051_TCP`) are left out.
+fn environment(all: impl Iterator<Item = (String, String)>) -> config::Map<String, String> {
+    let links = [format!("{PREFIX}_SERVICE_"), format!("{PREFIX}_PORT")];
+    all.filter(|(name, _)| !links.iter().any(|link| name.starts_with(link))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_kubernetes_are_not_ours() {
+        let names = [
+            "BEDROCK_INFERENCE_LISTEN",
+            "BEDROCK_INFERENCE_SERVICE_HOST",
+            "BEDROCK_INFERENCE_SERVICE_PORT_GRPC",
+            "BEDROCK_INFERENCE_PORT",
+            "BEDROCK_INFERENCE_PORT_50051_TCP_ADDR",
+        ];
+        let kept = environment(names.map(|name| (name.to_owned(), String::new())).into_iter());
+        assert_eq!(kept.into_keys().collect::<Vec<_>>(), ["BEDROCK_INFERENCE_LISTEN"]);
+    }
+
+    #[test]
+    fn the_defaults_pass_the_check() {
+        assert_eq!(Settings::default().check(), Ok(()));
     }
 }

@@ -31,8 +31,7 @@ const TALKATIVE: [&str; 12] = [
 /// # Errors
 /// The filter is not of the form `info,bedrock_inference=debug`.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.filter)
-        .map_err(|error| format!("log.filter = {:?}: {error}", settings.filter))?;
+    let filter = filter(settings)?;
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match settings.format {
         LogFormat::Text => lines.boxed(),
@@ -42,6 +41,15 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     // Another subscriber is already there: a test's, or an earlier call's.
     let _ = tracing_subscriber::registry().with(lines).try_init();
     Ok(())
+}
+
+/// The filter that the settings ask for.
+///
+/// # Errors
+/// It is not of the form `info,bedrock_inference=debug`.
+pub fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(&settings.filter)
+        .map_err(|error| format!("log.filter = {:?}: {error}", settings.filter))
 }
 
 fn cap() -> Targets {

@@ -1,7 +1,14 @@
 //! Proves that `src/gen/` is what the `.proto` files and AWS's service model give today.
 //!
 //! `BLESS=1 cargo test -p bedrock-inference-proto --test generated` writes it anew.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 #[path = "generate/codec.rs"]
 mod codec;

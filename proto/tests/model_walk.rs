@@ -10,74 +10,15 @@
 
 #[path = "generate/model.rs"]
 mod model;
-
-use std::collections::BTreeSet;
+#[path = "generate/sampler.rs"]
+mod sampler;
 
 use bedrock_inference_proto::codec::{self, Shape};
 use bedrock_inference_proto::{FILE_DESCRIPTOR_SET, v1};
-use model::{Model, snake, upper_camel};
+use model::{snake, upper_camel};
 use prost_reflect::{DescriptorPool, MessageDescriptor};
-use serde_json::{Value, json};
-
-/// Makes sample bodies of a shape, and remembers which members they hold.
-struct Sampler<'m> {
-    model: &'m Model,
-    covered: BTreeSet<(String, String)>,
-}
-
-impl Sampler<'_> {
-    /// One body with every member, and one more for each further form that a member can have.
-    fn samples(&mut self, name: &str) -> Vec<Value> {
-        let shape = self.model.shape(name);
-        match shape.kind.as_str() {
-            _ if shape.document => {
-                vec![json!({"free": [1, 0.7, null, [], {}, "text", true, -3]}), json!("text")]
-            }
-            "structure" if shape.union => self.union(name),
-            "structure" => self.structure(name),
-            "list" => vec![Value::Array(self.samples(&shape.member.as_ref().unwrap().shape))],
-            "map" => {
-                let values = self.samples(&shape.value.as_ref().unwrap().shape);
-                vec![values.into_iter().enumerate().map(|(i, v)| (format!("key{i}"), v)).collect()]
-            }
-            "string" => vec![json!(format!("a {name} with \"quotes\", ümlauts and \u{1F980}"))],
-            "integer" => vec![json!(7)],
-            "long" => vec![json!(9_007_199_254_740_993_i64)],
-            "float" | "double" => vec![json!(0.7), json!(1e-9)],
-            "boolean" => vec![json!(true), json!(false)],
-            "blob" => vec![json!("AAECAw==")],
-            other => panic!("{name} is a {other}"),
-        }
-    }
-
-    fn union(&mut self, name: &str) -> Vec<Value> {
-        let mut samples = Vec::new();
-        for (member, target) in self.members(name) {
-            samples.extend(self.samples(&target).into_iter().map(|value| json!({ member.as_str(): value })));
-        }
-        samples
-    }
-
-    fn structure(&mut self, name: &str) -> Vec<Value> {
-        let members = self.members(name);
-        let choices: Vec<_> = members.iter().map(|(_, target)| self.samples(target)).collect();
-        let longest = choices.iter().map(Vec::len).max().unwrap_or(1);
-        let pick = |round: usize| {
-            let values = choices.iter().map(|c| c[round.min(c.len() - 1)].clone());
-            members.iter().map(|(member, _)| member.clone()).zip(values).collect()
-        };
-        (0..longest).map(pick).collect()
-    }
-
-    fn members(&mut self, name: &str) -> Vec<(String, String)> {
-        let members: Vec<_> =
-            self.model.shape(name).members().map(|(m, target)| (m.to_owned(), target)).collect();
-        for (member, _) in &members {
-            self.covered.insert((name.to_owned(), member.clone()));
-        }
-        members
-    }
-}
+use sampler::{Sampler, converse_members, converse_structures};
+use serde_json::Value;
 
 fn survives<T: Shape>(name: &str, sampler: &mut Sampler<'_>) {
     for body in sampler.samples(name) {
@@ -91,7 +32,7 @@ fn survives<T: Shape>(name: &str, sampler: &mut Sampler<'_>) {
 #[test]
 fn every_member_survives() {
     let model = model::load();
-    let mut sampler = Sampler { model: &model, covered: BTreeSet::new() };
+    let mut sampler = Sampler::new(&model);
     survives::<v1::ConverseRequest>("ConverseRequest", &mut sampler);
     survives::<v1::ConverseStreamRequest>("ConverseStreamRequest", &mut sampler);
     survives::<v1::ConverseResponse>("ConverseResponse", &mut sampler);
@@ -102,15 +43,9 @@ fn every_member_survives() {
     survives::<v1::MessageStopEvent>("MessageStopEvent", &mut sampler);
     survives::<v1::ConverseStreamMetadataEvent>("ConverseStreamMetadataEvent", &mut sampler);
 
-    let all: BTreeSet<_> = converse_structures(&model)
-        .into_iter()
-        .flat_map(|name| {
-            let members: Vec<_> = model.shape(&name).members().map(|(m, _)| m.to_owned()).collect();
-            members.into_iter().map(move |member| (name.clone(), member))
-        })
-        .collect();
+    let all = converse_members(&model);
     assert!(all.len() > 300, "the walk found only {} members", all.len());
-    assert_eq!(all.difference(&sampler.covered).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+    assert_eq!(all.difference(sampler.covered()).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
 }
 
 #[test]
@@ -147,17 +82,4 @@ fn every_name_of_the_whole_service_round_trips() {
 fn message(pool: &DescriptorPool, name: &str) -> MessageDescriptor {
     pool.get_message_by_name(&format!("bedrock.inference.v1.{name}"))
         .unwrap_or_else(|| panic!("{name} is not in the proto"))
-}
-
-/// The structures of Converse and ConverseStream. The stream's own union is a oneof of the response
-/// message, its exceptions are statuses.
-fn converse_structures(model: &Model) -> Vec<String> {
-    let mut structures = model.structures(&[
-        "ConverseRequest",
-        "ConverseResponse",
-        "ConverseStreamRequest",
-        "ConverseStreamOutput",
-    ]);
-    structures.retain(|name| name != "ConverseStreamOutput" && !name.ends_with("Exception"));
-    structures
 }

@@ -21,6 +21,9 @@ pub use report::Report;
 /// The corridor, or what is left of it: takes a call, gives its reply.
 pub type CallService = BoxCloneSyncService<Call, Reply, Error>;
 
+/// The longest model id in AWS's service model, in bytes. A report that names it fits into a status.
+const LONGEST_MODEL_ID: usize = 2048;
+
 /// One call. Cheap to clone: the request is shared.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -62,10 +65,15 @@ impl Call {
         options::check(&options, &report)?;
         let in_body = converse.request.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
-        report.asked(&model_asked);
         if model_asked.is_empty() {
             return Err(Error::invalid("modelId", "is not set, and neither is metadata x-bedrock-model-id"));
         }
+        if model_asked.len() > LONGEST_MODEL_ID {
+            let found = model_asked.len();
+            let context = format!("has {found} bytes; at most {LONGEST_MODEL_ID} are accepted");
+            return Err(Error::invalid("modelId", context));
+        }
+        report.asked(&model_asked);
         let on_disconnect = match options.on_disconnect() {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,

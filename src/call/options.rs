@@ -1,7 +1,7 @@
 //! Options that this version cannot honour: refused where ignoring them would cost money or break a promise,
 //! else named in the report.
 
-use bedrock_inference_proto::v1::{CachePolicy, CallOptions, Route};
+use bedrock_inference_proto::v1::{CachePolicy, CallOptions, OnDisconnect, Route};
 
 use super::Report;
 use crate::error::Error;
@@ -11,6 +11,18 @@ use crate::error::Error;
 /// # Errors
 /// `INVALID_REQUEST` with the option that cannot be honoured.
 pub(super) fn check(options: &CallOptions, report: &Report) -> Result<(), Error> {
+    let unknown = [
+        ("options.route", options.route, Route::try_from(options.route).is_err()),
+        ("options.cachePolicy", options.cache_policy, CachePolicy::try_from(options.cache_policy).is_err()),
+        (
+            "options.onDisconnect",
+            options.on_disconnect,
+            OnDisconnect::try_from(options.on_disconnect).is_err(),
+        ),
+    ];
+    if let Some((path, value, _)) = unknown.iter().find(|(.., unknown)| *unknown) {
+        return Err(Error::invalid(*path, format!("is {value}, which this version does not know")));
+    }
     if options.route() == Route::Native {
         return Err(Error::invalid("options.route", "is ROUTE_NATIVE; this version has ROUTE_CONVERSE only"));
     }

@@ -80,10 +80,12 @@ impl Catalog {
         Error::new(Reason::ModelNotFound, format!("no model {shown:?}: {hint}"))
     }
 
-    /// Up to three ids that hold the words of a misspelt one.
+    /// Up to three ids near a misspelt one: those that hold it as it stands, then those that hold its words.
     fn near<'a>(&'a self, asked: &'a str) -> impl Iterator<Item = &'a str> {
         let words: Vec<_> = asked.split(['.', '-', ':', '/', ' ']).filter(|word| word.len() > 1).collect();
         let ids = self.models.keys().rev().map(String::as_str);
-        ids.filter(move |id| !words.is_empty() && words.iter().all(|word| id.contains(word))).take(3)
+        let ids = ids.filter(move |id| !words.is_empty() && words.iter().all(|word| id.contains(word)));
+        let (whole, scattered): (Vec<_>, Vec<_>) = ids.partition(|id| id.contains(asked));
+        whole.into_iter().chain(scattered).take(3)
     }
 }

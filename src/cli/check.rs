@@ -6,6 +6,7 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::edge;
 use crate::principal::Authenticator;
+use crate::telemetry;
 
 /// Check configuration and credentials without serving.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,7 @@ impl Check {
                 edge::web(&settings.server.cors_origins)
                     .map(|_| format!("{} origins", settings.server.cors_origins.len())),
             ),
+            ("log", telemetry::filter(&settings.log).map(|filter| format!("filter {filter}"))),
             ("catalogue", Catalog::built_in().map(|catalog| format!("{} models", catalog.models().count()))),
             ("upstream", upstream(&settings).await),
         ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bedrock_inference_emulator::{Emulator, Pace, Settings};
 
-use super::{Failure, interrupted, show};
+use super::{Failure, Interrupts, show};
 
 /// Run the Bedrock emulator alone.
 #[derive(Debug, clap::Args)]
@@ -31,11 +31,12 @@ impl Emulate {
         }
         let pace = Pace { first_token: self.latency, tokens_per_second: self.rate };
         let settings = Settings { listen: self.listen, pace, ..Settings::default() };
+        let mut interrupts = Interrupts::caught()?;
         let emulator = Emulator::start(settings)
             .await
             .map_err(|error| Failure::usage(format!("cannot listen on {}: {error}", self.listen)))?;
         show::note(format!("the Bedrock emulator listens on {}; its answers are made up", emulator.url()));
-        interrupted().await?;
+        interrupts.next().await;
         emulator.shutdown().await;
         Ok(())
     }

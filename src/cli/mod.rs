@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A gRPC gateway to Amazon Bedrock.
 #[derive(Debug, Parser)]
@@ -105,12 +106,23 @@ fn exit(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Resolves on SIGINT or SIGTERM.
-async fn interrupted() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::run)?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.map_err(Failure::run),
-        _ = terminate.recv() => Ok(()),
+/// SIGINT and SIGTERM, caught from the moment this is made.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn caught() -> Result<Self, Failure> {
+        let caught = |kind| signal(kind).map_err(Failure::run);
+        Ok(Self { interrupt: caught(SignalKind::interrupt())?, terminate: caught(SignalKind::terminate())? })
+    }
+
+    /// Resolves on the next of them.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

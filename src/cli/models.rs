@@ -24,7 +24,9 @@ impl Models {
         let catalog = Catalog::built_in().map_err(Failure::run)?;
         let wanted: Vec<_> = catalog.models().filter(|entry| self.wants(entry)).collect();
         if wanted.is_empty() {
-            return Err(Failure::usage("no such models; families are claude, nova and titan"));
+            return Err(Failure::usage(
+                "no such models; families are claude, nova and titan, and --all adds what AWS no longer serves",
+            ));
         }
         if !self.json {
             show::line(show::styled(row("MODEL", "CONTEXT", "PROFILES", "CAN"), show::Style::Bold));

@@ -6,7 +6,7 @@ use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFile, Failure, interrupted, show};
+use super::{ConfigFile, Failure, Interrupts, show};
 use crate::app::{self, AppError};
 use crate::config::{Settings, UpstreamKind};
 use crate::telemetry;
@@ -40,10 +40,12 @@ impl Serve {
             .await
             .map_err(|error| Failure::usage(format!("cannot listen on {}: {error}", settings.listen)))?;
         let addr = listener.local_addr().map_err(Failure::run)?;
+        // Caught before the greeting, which tells others that they may send one.
+        let interrupts = Interrupts::caught()?;
         greet(addr, &settings, emulator.as_ref());
         let shutdown = CancellationToken::new();
         let service = app::run(settings, started, listener, shutdown.clone());
-        let served = service_until(service, &shutdown).await;
+        let served = service_until(service, interrupts, &shutdown).await;
         if let Some(emulator) = emulator {
             emulator.shutdown().await;
         }
@@ -81,18 +83,19 @@ pub(super) async fn start_upstream(settings: &Settings) -> Result<(Started, Opti
 /// Runs the service; the first signal asks it to stop, the second stops waiting for it.
 async fn service_until(
     service: impl Future<Output = Result<(), AppError>>,
+    mut interrupts: Interrupts,
     shutdown: &CancellationToken,
 ) -> Result<(), AppError> {
     tokio::pin!(service);
     tokio::select! {
         served = &mut service => return served,
-        _ = interrupted() => {}
+        () = interrupts.next() => {}
     }
     show::note("stopping: running calls may end; interrupt again to stop at once");
     shutdown.cancel();
     tokio::select! {
         served = service => served,
-        _ = interrupted() => Ok(()),
+        () = interrupts.next() => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes to the terminal. Colours only where one is.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+//!
+//! A reader who has gone away, as `head` does, is no failure: what cannot be written is dropped.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -32,25 +33,25 @@ fn paint(text: &impl Display, style: Style) -> String {
 
 /// A line.
 pub(super) fn line(text: impl Display) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// A piece of a line, at once.
 pub(super) fn piece(text: impl Display) {
-    print!("{text}");
-    let _ = std::io::stdout().flush();
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// A line on standard error.
 pub(super) fn note(text: impl Display) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// An error, on standard error.
 pub(super) fn error(text: impl Display) {
     let label = "error:";
     let label = if std::io::stderr().is_terminal() { paint(&label, Style::Red) } else { label.to_owned() };
-    eprintln!("{label} {text}");
+    let _ = writeln!(std::io::stderr(), "{label} {text}");
 }
 
 /// A message as proto3 JSON.

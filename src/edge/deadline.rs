@@ -1,5 +1,7 @@
 //! Deadline: `grpc-timeout` read once, and enforced from the request's arrival.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -16,8 +18,9 @@ pub struct Deadline(pub Instant);
 /// Answers `CLIENT_DEADLINE` when the deadline passes before there are headers, and refuses a header that is
 /// not of gRPC's form.
 ///
-/// tonic has a timer for the same header that answers CANCELLED. It polls us first, and ours is armed when
-/// the request arrives, so ours speaks.
+/// tonic has a timer for the same header that answers CANCELLED. It polls us first, and ours is armed before
+/// it when the request arrives, so ours speaks; the clock is read as well, since timers of one millisecond
+/// may fire one after the other.
 pub(super) fn deadline() -> impl Layer<HttpService, Service = HttpService> + Clone {
     layer(|inside, mut request| {
         let arrived = Instant::now();
@@ -31,16 +34,21 @@ pub(super) fn deadline() -> impl Layer<HttpService, Service = HttpService> + Clo
             if let Err(error) = timeout {
                 return grpc_response(&error);
             }
-            let Some(alarm) = alarm else { return pass(inside, request).await };
+            let (Some(deadline), Some(alarm)) = (deadline, alarm) else { return pass(inside, request).await };
             tokio::select! {
                 biased;
-                response = pass(inside, request) => response,
-                () = alarm => {
-                    grpc_response(&Error::new(Reason::ClientDeadline, "the caller's deadline has passed"))
-                }
+                response = pass(inside, request) => return response,
+                () = alarm => {}
+                () = overdue(deadline) => {}
             }
+            grpc_response(&Error::new(Reason::ClientDeadline, "the caller's deadline has passed"))
         }
     })
+}
+
+/// Ready once the deadline has passed; wakes nobody.
+async fn overdue(deadline: Instant) {
+    poll_fn(|_| if Instant::now() >= deadline { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// `None` where the header is not there.

@@ -2,6 +2,7 @@
 
 mod catch_panic;
 mod deadline;
+mod plain_streams;
 mod principal;
 mod span;
 mod web;
@@ -27,14 +28,16 @@ pub type HttpService = BoxCloneSyncService<Request<Body>, Response<Body>, Infall
 /// The edge of every RPC, outermost first.
 pub fn edge(authenticator: Authenticator) -> impl Layer<Routes, Service = HttpService> + Clone {
     ServiceBuilder::new()
+        // tonic starts a timer of its own for the same header at this moment; ours must be the earlier one.
+        .layer(deadline::deadline())
         // A panic anywhere inside is answered in gRPC.
         .layer(catch_panic::catch_panic())
         // Everything that is logged from here on belongs to the RPC's span.
         .layer(span::span())
-        // Before authentication, which may take time of its own.
-        .layer(deadline::deadline())
         // Nothing is decoded for somebody who may not call.
         .layer(principal::principal(authenticator))
+        // Next to the routes, which read the header that it takes away.
+        .layer(plain_streams::plain_streams())
         .layer(layer_fn(|routes: Routes| {
             HttpService::new(service_fn(move |request| {
                 let mut routes = routes.clone();

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Method};
 use tonic_web::GrpcWebLayer;
 use tower::layer::util::Stack;
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 /// Headers that a page must be able to read: gRPC-Web sends errors without a body in them.
 const EXPOSED: [HeaderName; 4] = [
@@ -32,7 +32,8 @@ pub fn web(origins: &[String]) -> Result<Stack<GrpcWebLayer, CorsLayer>, String>
     let cors = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::POST])
-        .allow_headers(Any)
+        // What the page asks for, by name: `*` would leave `authorization` out.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED);
     Ok(Stack::new(GrpcWebLayer::new(), cors))
 }

@@ -6,8 +6,9 @@ use bedrock_inference_proto::v1::{ConverseStreamRequest, ConverseStreamResponse}
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tonic::{Request, Response, Status};
 
-use super::{Gateway, ended};
-use crate::call::{Events, Report};
+use super::Gateway;
+use super::ending::Ending;
+use crate::call::Events;
 use crate::error::{Error, Reason};
 
 /// The messages of one stream.
@@ -17,32 +18,26 @@ pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<ConverseStreamRequest>,
 ) -> Result<Response<Messages>, Status> {
-    let (report, reply) = gateway.begin(request).await?;
-    let messages = stream::unfold(Some((reply.events, report)), |state| async move {
-        let (mut events, report) = state?;
-        match next(&mut events, &report).await {
-            Ok(Some(message)) => Some((Ok(message), Some((events, report)))),
-            Ok(None) => {
-                ended(&report, None);
-                Some((Ok(Message::Call(report.finish())), None))
-            }
-            Err(error) => Some((Err(ended(&report, Some(&error))), None)),
+    let (ending, reply) = gateway.begin(request).await?;
+    let messages = stream::unfold(Some((reply.events, ending)), |state| async move {
+        let (mut events, ending) = state?;
+        match next(&mut events, &ending).await {
+            Ok(Some(message)) => Some((Ok(message), Some((events, ending)))),
+            Ok(None) => Some((Ok(Message::Call(ending.answered())), None)),
+            Err(error) => Some((Err(ending.failed(&error)), None)),
         }
     });
     let messages = messages.map(|message| message.map(|event| ConverseStreamResponse { event: Some(event) }));
-    let mut response = Response::new(messages.boxed());
-    // Deltas are small, and each would be compressed on its own.
-    response.disable_compression();
-    Ok(response)
+    Ok(Response::new(messages.boxed()))
 }
 
-async fn next(events: &mut Events, report: &Report) -> Result<Option<Message>, Error> {
+async fn next(events: &mut Events, ending: &Ending) -> Result<Option<Message>, Error> {
     loop {
         let event = events.next().await.transpose()?;
         return Ok(Some(match event {
             None => return Ok(None),
             Some(Event::Warning(warning)) => {
-                report.warn(warning);
+                ending.report().warn(warning);
                 continue;
             }
             Some(Event::MessageStart(event)) => Message::MessageStart(event),

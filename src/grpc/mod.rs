@@ -2,6 +2,7 @@
 
 mod converse;
 mod converse_stream;
+mod ending;
 mod get_model;
 mod list_models;
 
@@ -18,6 +19,8 @@ use crate::catalog::{Catalog, Home};
 use crate::edge::Deadline;
 use crate::error::{Error, Reason};
 use crate::principal;
+
+use ending::Ending;
 
 /// Answers every RPC.
 #[derive(Debug, Clone)]
@@ -68,47 +71,31 @@ impl v1::models_server::Models for Gateway {
 
 impl Gateway {
     /// Sends a call through the corridor and returns its reply, whose first content is there.
-    async fn begin<M: Into<ConverseCall>>(&self, request: Request<M>) -> Result<(Report, Reply), Status> {
-        let report = Report::begin();
+    async fn begin<M: Into<ConverseCall>>(&self, request: Request<M>) -> Result<(Ending, Reply), Status> {
+        let ending = Ending::of(Report::begin());
+        match self.reply(request, ending.report()).await {
+            Ok(reply) => Ok((ending, reply)),
+            Err(error) => Err(ending.failed(&error)),
+        }
+    }
+
+    async fn reply<M: Into<ConverseCall>>(
+        &self,
+        request: Request<M>,
+        report: &Report,
+    ) -> Result<Reply, Error> {
         let (metadata, extensions, message) = request.into_parts();
         let model_header = metadata.get("x-bedrock-model-id").and_then(|id| id.to_str().ok());
         let deadline = extensions.get::<Deadline>().map(|deadline| deadline.0);
-        let call = principal::of(&extensions).and_then(|principal| {
-            Call::new(principal, deadline, model_header, message.into(), report.clone())
-        });
-        let call = call.map_err(|error| ended(&report, Some(&error)))?;
+        let principal = principal::of(&extensions)?;
+        let call = Call::new(principal, deadline, model_header, message.into(), report.clone())?;
         tracing::Span::current().record("request_id", &call.request_id);
         let answer = self.corridor.clone().oneshot(call);
-        let reply = match deadline {
+        match deadline {
             None => answer.await,
             Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_| {
                 Err(Error::new(Reason::ClientDeadline, "the caller's deadline has passed"))
             }),
-        };
-        reply.map(|reply| (report.clone(), reply)).map_err(|error| ended(&report, Some(&error)))
-    }
-}
-
-/// Logs the end of a call, and makes the status of a failed one. No content, no words of the upstream.
-fn ended(report: &Report, error: Option<&Error>) -> Status {
-    let summary = report.finish();
-    let late = error.is_some_and(|error| error.partial.is_some());
-    let reason = error.map(|error| error.reason.name(late));
-    let code = error.map_or(tonic::Code::Ok, |error| error.reason.code(late));
-    let source = error.and_then(std::error::Error::source).map(ToString::to_string);
-    tracing::info!(
-        request_id = summary.request_id,
-        grpc.code = ?code,
-        error.reason = reason,
-        error.source = source,
-        model = summary.model,
-        region = summary.region,
-        attempts = summary.attempts.len(),
-        upstream_request_id = summary.aws_request_id,
-        "call ended",
-    );
-    match error {
-        Some(error) => crate::error::status(error, Some(&summary)),
-        None => Status::ok(""),
+        }
     }
 }

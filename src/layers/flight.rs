@@ -7,6 +7,7 @@ use bedrock_inference_proto::v1::OnDisconnect;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, ServiceExt};
 use tracing::Instrument;
@@ -20,15 +21,27 @@ const WAITING_EVENTS: usize = 32;
 
 /// The tasks that run upstream calls. Shutdown waits for them.
 #[derive(Debug, Clone, Default)]
-pub struct Flights(TaskTracker);
+pub struct Flights {
+    tasks: TaskTracker,
+    given_up: CancellationToken,
+}
 
 impl Flights {
-    /// Waits until every flight has landed, at most for `grace`. New ones may no longer start meanwhile.
-    pub async fn land(&self, grace: Duration) {
-        self.0.close();
-        if timeout(grace, self.0.wait()).await.is_err() {
-            tracing::warn!(flights = self.0.len(), "calls were still running when the grace had passed");
-        }
+    /// Waits until every flight has landed.
+    pub async fn land(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Drops every flight, and those still to come. Their subscribers read `SERVER_SHUTTING_DOWN`.
+    pub fn give_up(&self) {
+        self.given_up.cancel();
+    }
+
+    /// How many are in the air.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.tasks.len()
     }
 }
 
@@ -44,9 +57,12 @@ pub fn flight(flights: Flights, drain: Duration) -> impl Layer<CallService, Serv
             let (head, opened) = oneshot::channel();
             let (sender, events) = mpsc::channel(WAITING_EVENTS);
             let pilot = Pilot { deadline: call.deadline, policy: call.on_disconnect, drain };
-            flights.0.spawn(pilot.fly(inside, call, head, sender).in_current_span());
-            opened.await.unwrap_or_else(|_| Err(missing_end(call_deadline, 0)))?;
-            Ok(subscribed(events, call_deadline))
+            let given_up = flights.given_up;
+            let flown = given_up.clone().run_until_cancelled_owned(pilot.fly(inside, call, head, sender));
+            flights.tasks.spawn(flown.in_current_span());
+            let missing_end = move |seen| missing_end(call_deadline, &given_up, seen);
+            opened.await.unwrap_or_else(|_| Err(missing_end(0)))?;
+            Ok(subscribed(events, missing_end))
         }
     })
 }
@@ -54,22 +70,29 @@ pub fn flight(flights: Flights, drain: Duration) -> impl Layer<CallService, Serv
 type Sender = mpsc::Sender<Option<Result<Event, Error>>>;
 
 /// The subscriber's side: the events up to the end mark.
-fn subscribed(events: mpsc::Receiver<Option<Result<Event, Error>>>, deadline: Option<Instant>) -> Reply {
-    Reply::new(stream::unfold(Some((events, 0)), move |state| async move {
-        let (mut events, seen) = state?;
+fn subscribed(
+    events: mpsc::Receiver<Option<Result<Event, Error>>>,
+    missing_end: impl Fn(u64) -> Error + Send + 'static,
+) -> Reply {
+    Reply::new(stream::unfold(Some((events, 0, missing_end)), |state| async move {
+        let (mut events, seen, missing_end) = state?;
         match events.recv().await {
-            Some(Some(event)) => Some((event, Some((events, seen + 1)))),
+            Some(Some(event)) => Some((event, Some((events, seen + 1, missing_end)))),
             Some(None) => None,
-            None => Some((Err(missing_end(deadline, seen)), None)),
+            None => Some((Err(missing_end(seen)), None)),
         }
     }))
 }
 
-/// Why the task went away without an end mark: it saw the deadline pass, or it panicked.
-fn missing_end(deadline: Option<Instant>, seen: u64) -> Error {
+/// Why the task went away without an end mark: it saw the deadline pass, was given up, or panicked.
+fn missing_end(deadline: Option<Instant>, given_up: &CancellationToken, seen: u64) -> Error {
     let error = match deadline {
         Some(deadline) if Instant::now() >= deadline => {
             Error::new(Reason::ClientDeadline, "the caller's deadline has passed")
+        }
+        _ if given_up.is_cancelled() => {
+            let context = "the service is going down, and the call did not end within its grace";
+            Error::new(Reason::ServerShuttingDown, context)
         }
         _ => Error::new(Reason::Panic, "the call's task ended without an answer"),
     };

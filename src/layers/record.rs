@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
-use crate::call::{CallService, End};
+use crate::call::{CallService, End, Report};
 use crate::error::Error;
 
 /// Writes one attempt into the report, however it ends.
@@ -18,7 +18,10 @@ pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
             error.upstream.region.get_or_insert_with(|| target.region.clone());
             error
         };
-        match inside.oneshot(call).await {
+        let mut unanswered = Unanswered(Some((report.clone(), began)));
+        let answer = inside.oneshot(call).await;
+        unanswered.0 = None;
+        match answer {
             Err(error) => {
                 if let Some(id) = &error.upstream.request_id {
                     report.aws_request_id(id);
@@ -42,4 +45,15 @@ pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
             }
         }
     })
+}
+
+/// An attempt that nobody has answered yet; dropped as such, its caller went away or was given up.
+struct Unanswered(Option<(Report, Instant)>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some((report, began)) = self.0.take() {
+            report.attempt_ends(began, "CANCELLED");
+        }
+    }
 }

@@ -10,11 +10,18 @@ use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::config::{Builder, Region};
 use aws_smithy_http_client::pool::{self, ConnectionPool, PartitionId};
 
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
 use super::failure::failure;
 use super::frames::frames;
 use super::raw::RawBody;
 use super::{Bedrock, Body, Operation, Request, Response};
 use crate::error::{Error, Reason};
+
+/// The largest whole reply, in bytes: Bedrock's limit for bodies is 25,000,000.
+const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// The AWS SDK's client of every region that was called so far.
 ///
@@ -84,20 +91,40 @@ impl Bedrock for AwsBedrock {
 
 impl AwsBedrock {
     async fn converse(&self, request: &Request) -> Result<Response, Error> {
-        let raw = RawBody::new(request.body.clone(), false);
+        let raw = RawBody::whole(request.body.clone());
         let call = self.client(&request.region)?.converse().model_id(&request.model_id);
         call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        let reply = raw.captured();
-        Ok(Response { request_id: reply.request_id, body: Body::Whole(reply.whole) })
+        let (request_id, body) = taken(&raw)?;
+        Ok(Response { request_id, body: Body::Whole(whole(body).await?) })
     }
 
     async fn converse_stream(&self, request: &Request) -> Result<Response, Error> {
-        let raw = RawBody::new(request.body.clone(), true);
+        let raw = RawBody::frames(request.body.clone());
         let call = self.client(&request.region)?.converse_stream().model_id(&request.model_id);
         call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        let reply = raw.captured();
-        let body =
-            reply.stream.ok_or_else(|| Error::new(Reason::UpstreamProtocol, "the reply has no body"))?;
-        Ok(Response { request_id: reply.request_id, body: Body::Frames(frames(body)) })
+        let (request_id, body) = taken(&raw)?;
+        Ok(Response { request_id, body: Body::Frames(frames(body)) })
+    }
+}
+
+fn taken(raw: &RawBody) -> Result<(Option<String>, SdkBody), Error> {
+    let reply = raw.captured();
+    let body =
+        reply.body.ok_or_else(|| Error::new(Reason::UpstreamProtocol, "bedrock's reply has no body"))?;
+    Ok((reply.request_id, body))
+}
+
+/// All of a body. A model's answer is far below the limit; only something that is not Bedrock sends more.
+async fn whole(body: SdkBody) -> Result<Bytes, Error> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::new(
+            Reason::UpstreamProtocol,
+            format!("bedrock's reply has more than {MAX_BODY} bytes"),
+        )),
+        Err(_) => {
+            let context = "the connection to bedrock was lost before the reply was complete";
+            Err(Error::new(Reason::UpstreamConnectionLost, context))
+        }
     }
 }

@@ -32,7 +32,11 @@ where
         _ => Error::new(Reason::UpstreamUnknown, "the request could not be made"),
     };
     error.upstream.request_id = request_id;
-    error.with_source(failure)
+    match failure {
+        // What AWS says in these can quote the request, and sources are logged.
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => error,
+        failure => error.with_source(failure),
+    }
 }
 
 fn refused(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Error {

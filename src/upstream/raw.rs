@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextMut,
-    BeforeTransmitInterceptorContextMut,
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -15,11 +14,14 @@ use aws_smithy_types::config_bag::ConfigBag;
 use bytes::Bytes;
 
 /// Puts our body into one request, and takes the reply's body out.
+///
+/// The SDK gets an empty reply to read instead. It would parse what we parse again, lose the members that it
+/// does not know, and could refuse a complete answer that has been paid.
 #[derive(Debug, Clone)]
 pub(super) struct RawBody {
     request: Bytes,
+    stand_in: &'static str,
     reply: Arc<Mutex<Captured>>,
-    streaming: bool,
 }
 
 /// What was taken out of the reply.
@@ -27,16 +29,19 @@ pub(super) struct RawBody {
 pub(super) struct Captured {
     /// AWS's request id.
     pub(super) request_id: Option<String>,
-    /// The whole body of a unary reply.
-    pub(super) whole: Bytes,
-    /// The body of a streaming reply, unread.
-    pub(super) stream: Option<SdkBody>,
+    /// The body, unread. `None` where the reply was an error, whose body stays where the SDK looks for it.
+    pub(super) body: Option<SdkBody>,
 }
 
 impl RawBody {
-    /// For one request.
-    pub(super) fn new(request: Bytes, streaming: bool) -> Self {
-        Self { request, reply: Arc::default(), streaming }
+    /// For one request that is answered as a whole.
+    pub(super) fn whole(request: Bytes) -> Self {
+        Self { request, stand_in: "{}", reply: Arc::default() }
+    }
+
+    /// For one request that is answered as frames.
+    pub(super) fn frames(request: Bytes) -> Self {
+        Self { request, stand_in: "", reply: Arc::default() }
     }
 
     /// What was taken out of the reply.
@@ -76,22 +81,9 @@ impl Intercept for RawBody {
         let response = context.response_mut();
         let mut reply = self.reply();
         reply.request_id = response.headers().get("x-amzn-requestid").map(str::to_owned);
-        // An error's body stays where the SDK looks for it.
-        if self.streaming && response.status().is_success() {
-            reply.stream = Some(std::mem::replace(response.body_mut(), SdkBody::empty()));
-        }
-        Ok(())
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if !self.streaming {
-            let body = context.response().body().bytes();
-            self.reply().whole = Bytes::copy_from_slice(body.unwrap_or_default());
+        if response.status().is_success() {
+            let stand_in = SdkBody::from(self.stand_in);
+            reply.body = Some(std::mem::replace(response.body_mut(), stand_in));
         }
         Ok(())
     }

@@ -118,10 +118,10 @@ impl Credentials {
     }
 }
 
+/// A bearer token is taken from the environment by the SDK itself, which then prefers it to signing.
+#[expect(clippy::disallowed_methods, reason = "the SDK does not tell whether it found a bearer token")]
 fn credentials(shared: &SdkConfig) -> Result<Credentials, StartError> {
-    // aws-config reads AWS_BEARER_TOKEN_BEDROCK for the service; the SDK then prefers it to signing.
-    let bearer = std::env::var_os("AWS_BEARER_TOKEN_BEDROCK").is_some_and(|token| !token.is_empty());
-    if bearer || shared.token_provider().is_some() && shared.credentials_provider().is_none() {
+    if std::env::var_os("AWS_BEARER_TOKEN_BEDROCK").is_some_and(|token| !token.is_empty()) {
         return Ok(Credentials::Present);
     }
     shared.credentials_provider().map(Credentials::Provider).ok_or(StartError::NoCredentials)

@@ -6,11 +6,22 @@
     clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    unreachable_pub,
     reason = "tests"
 )]
 
+mod reflected;
 mod stage;
 
 mod a_cancel_reaches_the_upstream;
+mod aws_json_works_as_it_stands;
+mod every_member_survives;
+mod models_resolve;
 mod same_request_same_bytes;
+mod shutdown_lets_calls_end;
 mod streams_end_truthfully;
+mod the_call_report_tells;
+mod the_command_line_works;
+mod the_edge_speaks_grpc;

@@ -102,11 +102,13 @@ impl Ending {
     }
 
     pub fn reports(&self) -> Vec<&CallReport> {
-        let report = |event| match event {
-            &Event::Call(ref report) => Some(report),
-            _ => None,
-        };
-        self.events.iter().filter_map(report).collect()
+        let mut reports = Vec::new();
+        for event in &self.events {
+            if let Event::Call(report) = event {
+                reports.push(report);
+            }
+        }
+        reports
     }
 
     pub fn names(&self) -> Vec<&'static str> {

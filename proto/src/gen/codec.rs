@@ -124,7 +124,10 @@ impl Shape for v1::ContentBlock {
             "toolRemoval" => if let Some(value) = from.value()? {
                 self.kind = Some(v1::content_block::Kind::ToolRemoval(value));
             }
-            _ => self.kind = Some(v1::content_block::Kind::Unknown(from.unknown(name)?)),
+            _ => {
+                let unknown = from.unknown(name)?;
+                self.kind.get_or_insert(v1::content_block::Kind::Unknown(unknown));
+            }
         }
         Ok(true)
     }
@@ -2229,7 +2232,10 @@ impl Shape for v1::ContentBlockDelta {
             "image" => if let Some(value) = from.value()? {
                 self.kind = Some(v1::content_block_delta::Kind::Image(value));
             }
-            _ => self.kind = Some(v1::content_block_delta::Kind::Unknown(from.unknown(name)?)),
+            _ => {
+                let unknown = from.unknown(name)?;
+                self.kind.get_or_insert(v1::content_block_delta::Kind::Unknown(unknown));
+            }
         }
         Ok(true)
     }

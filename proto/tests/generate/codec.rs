@@ -54,9 +54,11 @@ pub(crate) fn generate(model: &Model) -> String {
 }
 
 fn otherwise(name: &str) -> String {
+    // An unknown member beside a known one is only a warning; it must not take the known one's place.
     if OPEN_UNIONS.contains(&name) {
         format!(
-            "            _ => self.kind = Some(v1::{}::Kind::Unknown(from.unknown(name)?)),\n",
+            "            _ => {{\n                let unknown = from.unknown(name)?;\n                \
+             self.kind.get_or_insert(v1::{}::Kind::Unknown(unknown));\n            }}\n",
             snake(name)
         )
     } else {

@@ -1,0 +1,52 @@
+# The steps of .ci/run, each on its own.
+
+# List the recipes
+default:
+    @just --list
+
+# Everything CI does, in its order
+ci: format lint proto deny test clients
+
+# Formatting of Rust
+format:
+    cargo fmt --all --check
+
+# Compiler and clippy, warnings are errors
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# The README's test command
+test:
+    cargo test --workspace --locked
+
+# buf: lint, format, and no breaking change against the baseline; AWS's model against the newest botocore here
+proto:
+    cd proto && buf lint
+    cd proto && buf format --diff --exit-code
+    cd proto && buf breaking --against baseline.binpb
+    python3 proto/model/refresh.py --check
+
+# Renew what is generated from the .proto files and AWS's model
+generate:
+    BLESS=1 cargo test -p bedrock-inference-proto --test generated
+
+# Renew the baseline that `buf breaking` compares with; goes together with a line in CHANGELOG.md
+baseline:
+    cd proto && buf build --exclude-source-info -o baseline.binpb
+
+# Licences, bans, sources
+deny:
+    cargo deny --offline check bans licenses sources
+
+# Tests that need Python: boto3 judges the emulator and the gateway
+clients:
+    cargo test --locked --test clients -- --ignored
+
+# What the gateway adds to a call, beside a direct SDK client
+bench:
+    cargo bench --bench overhead
+
+# See it work
+demo:
+    cargo run -- demo

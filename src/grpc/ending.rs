@@ -1,0 +1,71 @@
+//! The end of a call: one log line, whether it is answered, failed, or left by its caller.
+
+use bedrock_inference_proto::v1::CallReport;
+use tonic::{Code, Status};
+
+use crate::call::Report;
+use crate::error::{Error, status};
+
+/// Watches one call until its end. Dropped before that, it logs that the caller has left.
+#[derive(Debug)]
+pub(super) struct Ending {
+    report: Report,
+    logged: bool,
+}
+
+impl Ending {
+    /// Watches the call of this report.
+    pub(super) fn of(report: Report) -> Self {
+        Self { report, logged: false }
+    }
+
+    /// What layers and decoders have to tell.
+    pub(super) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The call has been answered: its report.
+    pub(super) fn answered(mut self) -> CallReport {
+        self.log(Code::Ok, None)
+    }
+
+    /// The call has failed: its status.
+    pub(super) fn failed(mut self, error: &Error) -> Status {
+        let late = error.partial.is_some();
+        let report = self.log(error.reason.code(late), Some(error));
+        status(error, Some(&report))
+    }
+
+    /// No content, and no words of the upstream, which can quote it.
+    fn log(&mut self, code: Code, error: Option<&Error>) -> CallReport {
+        self.logged = true;
+        let report = self.report.finish();
+        tracing::info!(
+            request_id = report.request_id,
+            grpc.code = ?code,
+            error.reason = error.map(|error| error.reason.name(error.partial.is_some())),
+            error.source = error.and_then(causes),
+            model = report.model,
+            region = report.region,
+            attempts = report.attempts.len(),
+            upstream_request_id = report.aws_request_id,
+            "call ended",
+        );
+        report
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.logged {
+            self.log(Code::Cancelled, None);
+        }
+    }
+}
+
+/// The chain of causes in one line.
+fn causes(error: &Error) -> Option<String> {
+    let first = std::error::Error::source(error)?;
+    let chain = std::iter::successors(Some(first), |error| error.source());
+    Some(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}

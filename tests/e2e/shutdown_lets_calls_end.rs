@@ -1,0 +1,170 @@
+//! Shutdown: running calls end whole, nothing new begins, and nobody holds it beyond the grace.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bedrock_inference::app::AppError;
+use bedrock_inference::config::Settings;
+use bedrock_inference_emulator::Pace;
+use bedrock_inference_proto::v1::converse_stream_response::Event;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tonic::Code;
+
+use crate::stage::{CLAUDE, Stage, ask, ask_stream, reason, report};
+
+/// Far longer than anything here takes, unless it waits for the grace.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Longer than any test waits.
+const LONG_GRACE: Duration = Duration::from_secs(120);
+
+const SHORT_GRACE: Duration = Duration::from_millis(1500);
+
+fn grace(grace: Duration) -> impl FnOnce(&mut Settings) {
+    move |settings| settings.server.shutdown_grace = grace
+}
+
+async fn speaking(tokens_per_second: f64) -> Stage {
+    let stage = Stage::open_with(grace(LONG_GRACE)).await;
+    stage.emulator.set_pace(Pace { first_token: Duration::ZERO, tokens_per_second: Some(tokens_per_second) });
+    stage
+}
+
+async fn ended(service: JoinHandle<Result<(), AppError>>, limit: Duration) {
+    timeout(limit, service).await.expect("the service runs on").unwrap().unwrap();
+}
+
+/// Resolves once nobody listens any more.
+async fn refused(addr: SocketAddr) {
+    let refusal = async {
+        while TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, refusal).await.expect("connections are still accepted");
+}
+
+#[tokio::test]
+async fn a_running_stream_ends_whole_and_nothing_new_begins() {
+    let stage = speaking(30.0).await;
+    let stream = stage.inference().converse_stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
+    let mut stream = stream.unwrap().into_inner();
+    let mut events = vec![stream.message().await.unwrap().unwrap().event.unwrap()];
+    stage.shutdown.cancel();
+    refused(stage.addr).await;
+    assert_eq!(stage.emulator.counts().finished, 0, "the stream was too short for this test");
+    stage.inference().converse(ask(CLAUDE, "hello")).await.unwrap_err();
+    while let Some(message) = stream.message().await.unwrap() {
+        events.push(message.event.unwrap());
+    }
+    let names: Vec<_> = events.iter().map(crate::stage::name).collect();
+    assert_eq!(names[names.len() - 3..], ["messageStop", "metadata", "call"]);
+    let Some(Event::Call(report)) = events.last() else { panic!() };
+    assert_eq!(report.attempts[0].outcome, "OK");
+    ended(stage.service, SOON).await;
+    assert_eq!(stage.emulator.counts().started, 1);
+}
+
+#[tokio::test]
+async fn a_running_unary_call_is_answered() {
+    let stage = speaking(30.0).await;
+    let mut client = stage.inference();
+    let call = tokio::spawn(async move { client.converse(ask(CLAUDE, "Write a haiku about rivers.")).await });
+    stage.emulator.wait_for(|counts| counts.started == 1).await;
+    stage.shutdown.cancel();
+    let answer = call.await.unwrap().unwrap().into_inner();
+    assert_eq!(answer.stop_reason.as_deref(), Some("end_turn"));
+    ended(stage.service, SOON).await;
+}
+
+#[tokio::test]
+async fn a_hanging_call_is_given_up_after_the_grace_and_told_so() {
+    for (fault, opened, code) in [("stall", false, Code::Unavailable), ("stall@3", true, Code::Aborted)] {
+        let stage = Arc::new(Stage::open_with(grace(SHORT_GRACE)).await);
+        stage.emulator.script(fault.parse().unwrap());
+        let asking = Arc::clone(&stage);
+        let call = tokio::spawn(async move { asking.stream(ask_stream(CLAUDE, "Write a haiku.")).await });
+        stage.emulator.wait_for(|counts| counts.started == 1).await;
+        let began = Instant::now();
+        stage.shutdown.cancel();
+        let ending = timeout(SOON, call).await.expect("the call hangs on").unwrap();
+        assert_eq!((ending.opened, ending.code()), (opened, code), "{fault}: {:?}", ending.status);
+        assert_eq!(reason(&ending.status), "SERVER_SHUTTING_DOWN", "{fault}");
+        assert_eq!(report(&ending.status).attempts[0].outcome, "CANCELLED", "{fault}");
+        ended(Arc::into_inner(stage).unwrap().service, SOON).await;
+        let took = began.elapsed();
+        assert!(took >= SHORT_GRACE, "{fault}: it was given up after {took:?}");
+        assert!(took < SHORT_GRACE * 2, "{fault}: it took {took:?}: the grace counts once");
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_call_is_drained_before_the_service_ends() {
+    let stage = speaking(30.0).await;
+    let stream = stage.inference().converse_stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
+    let mut stream = stream.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    drop(stream);
+    stage.shutdown.cancel();
+    ended(stage.service, SOON).await;
+    let counts = stage.emulator.counts();
+    assert_eq!((counts.finished, counts.aborted), (1, 0));
+}
+
+#[tokio::test]
+async fn an_abandoned_call_that_hangs_is_given_up_after_the_grace() {
+    let stage = Stage::open_with(grace(SHORT_GRACE)).await;
+    stage.emulator.script("stall@3".parse().unwrap());
+    let stream = stage.inference().converse_stream(ask_stream(CLAUDE, "Write a haiku.")).await;
+    let mut stream = stream.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    drop(stream);
+    let began = Instant::now();
+    stage.shutdown.cancel();
+    ended(stage.service, SOON).await;
+    let took = began.elapsed();
+    assert!(took >= SHORT_GRACE && took < SHORT_GRACE * 2, "it took {took:?}");
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_does_not_hold_the_shutdown() {
+    let stage = Stage::open_with(grace(LONG_GRACE)).await;
+    stage.inference().converse(ask(CLAUDE, "hello")).await.unwrap();
+    stage.shutdown.cancel();
+    ended(stage.service, SOON).await;
+}
+
+#[tokio::test]
+async fn an_idle_http1_connection_does_not_hold_the_shutdown() {
+    let stage = Stage::open_with(grace(LONG_GRACE)).await;
+    let http: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let uri = format!("http://{}/grpc.health.v1.Health/Check", stage.addr);
+    let request = http::Request::post(uri)
+        .header("content-type", "application/grpc-web+proto")
+        .body(Full::new(Bytes::from_static(&[0; 5])))
+        .unwrap();
+    let response = http.request(request).await.unwrap();
+    http_body_util::BodyExt::collect(response.into_body()).await.unwrap();
+    stage.shutdown.cancel();
+    ended(stage.service, SOON).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_does_not_hold_the_shutdown() {
+    let stage = Stage::open_with(grace(LONG_GRACE)).await;
+    let _silent = TcpStream::connect(stage.addr).await.unwrap();
+    // Connections are accepted in order: when a later one is answered, this one has been taken.
+    let mut later = TcpStream::connect(stage.addr).await.unwrap();
+    later.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    later.read_to_end(&mut Vec::new()).await.unwrap();
+    stage.shutdown.cancel();
+    ended(stage.service, SOON).await;
+}

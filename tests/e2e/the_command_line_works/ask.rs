@@ -1,0 +1,80 @@
+//! `ask`: one question to a running service.
+
+use serde_json::Value;
+
+use super::process::{Finished, program, run, serve};
+
+const NOVA: &str = "amazon.nova-lite-v1:0";
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/demo/picture.png");
+
+fn ask(url: &str, rest: &[&str]) -> Finished {
+    let arguments: Vec<_> = ["ask", "--endpoint", url].into_iter().chain(rest.iter().copied()).collect();
+    run(&mut program(&arguments))
+}
+
+#[test]
+fn an_answer_is_printed_with_its_report() {
+    let service = serve();
+    let told = ask(&service.url(), &[NOVA, "Repeat after me: the river is wide"]).good();
+    assert!(told.contains("the river is wide"), "{told}");
+    for line in [
+        "request   ",
+        "served    amazon.nova-lite-v1:0 in us-east-1 by converse",
+        "tokens    ",
+        "times     total ",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+    let told = ask(&service.url(), &["--system", "Be brief.", NOVA, "hello"]).good();
+    assert!(told.contains("served"), "{told}");
+}
+
+#[test]
+fn json_is_one_message_a_line() {
+    let service = serve();
+    let told = ask(&service.url(), &["--json", NOVA, "Repeat after me: the river is wide"]).good();
+    let messages: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> =
+        messages.iter().map(|message| message.as_object().unwrap().keys().next().unwrap().as_str()).collect();
+    assert_eq!(names.first(), Some(&"messageStart"));
+    assert_eq!(names[names.len() - 3..], ["messageStop", "metadata", "call"]);
+    let text: String = messages
+        .iter()
+        .filter_map(|message| message["contentBlockDelta"]["delta"]["text"].as_str())
+        .collect();
+    assert!(text.contains("the river is wide"), "{text}");
+    assert!(messages.last().unwrap()["call"]["tokens"]["output"].is_number(), "{told}");
+}
+
+#[test]
+fn a_picture_is_sent_along() {
+    let service = serve();
+    let told = ask(&service.url(), &["--image", PICTURE, NOVA, "What is this?"]).good();
+    assert!(told.contains("64") && told.contains("48"), "{told}");
+    let told = ask(&service.url(), &["--image", "/nonexistent.png", NOVA, "What is this?"]).bad(2);
+    assert!(told.contains("/nonexistent.png"), "{told}");
+    let told = ask(&service.url(), &["--image", "Cargo.toml", NOVA, "What is this?"]).bad(2);
+    assert!(told.contains("png, jpeg, gif or webp"), "{told}");
+}
+
+#[test]
+fn a_failed_call_is_told_with_code_and_reason() {
+    let service = serve();
+    let told = ask(&service.url(), &["no.such-model", "hello"]).bad(1);
+    assert!(told.contains("NotFound (MODEL_NOT_FOUND)"), "{told}");
+}
+
+#[test]
+fn a_prompt_may_begin_with_a_dash() {
+    let service = serve();
+    ask(&service.url(), &[NOVA, "--", "- one\n- two"]).good();
+}
+
+#[test]
+fn where_nobody_listens_it_says_what_to_start() {
+    let told = ask("http://127.0.0.1:1", &[NOVA, "hello"]).bad(1);
+    assert!(told.contains("bedrock-inference serve --upstream emulator"), "{told}");
+    let told = ask("not a url", &[NOVA, "hello"]).bad(2);
+    assert!(told.contains("http://127.0.0.1:50051"), "{told}");
+}

@@ -1,0 +1,8 @@
+//! The command line works: every command, as a user starts it.
+
+mod ask;
+mod aws;
+mod configuration;
+mod process;
+mod serve;
+mod tell;

@@ -1,0 +1,87 @@
+//! Documents say what the code does: configuration, decisions, commands.
+
+use std::collections::BTreeMap;
+
+use crate::tree::{files, read};
+
+/// Every key of the configuration, from the structs of `src/config.rs`: `timeouts.idle`.
+fn keys() -> Vec<String> {
+    let file = syn::parse_file(&read("src/config.rs")).unwrap();
+    let structs: BTreeMap<String, syn::ItemStruct> = file
+        .items
+        .into_iter()
+        .filter_map(|item| match item {
+            syn::Item::Struct(found) => Some((found.ident.to_string(), found)),
+            _ => None,
+        })
+        .collect();
+    let mut keys = Vec::new();
+    collect("Settings", "", &structs, &mut keys);
+    assert!(keys.len() > 10, "only {keys:?} were found");
+    keys
+}
+
+fn collect(name: &str, prefix: &str, structs: &BTreeMap<String, syn::ItemStruct>, keys: &mut Vec<String>) {
+    for field in &structs[name].fields {
+        let key = format!("{prefix}{}", field.ident.as_ref().unwrap());
+        let inner = match &field.ty {
+            syn::Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
+            _ => None,
+        };
+        match inner {
+            Some(inner) if structs.contains_key(&inner) => {
+                collect(&inner, &format!("{key}."), structs, keys);
+            }
+            _ => keys.push(key),
+        }
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let document = read("docs/configuration.md");
+    for key in keys() {
+        assert!(document.contains(&format!("`{key}`")), "docs/configuration.md does not name `{key}`");
+    }
+}
+
+#[test]
+fn the_example_shows_every_key_and_is_accepted() {
+    let path = crate::tree::root().join("config.example.toml");
+    bedrock_inference::config::Settings::load(Some(&path)).unwrap();
+    // Keys without a default stand there as comments.
+    let example = read("config.example.toml").replace("\n# ", "\n");
+    for key in keys() {
+        let name = key.rsplit('.').next().unwrap();
+        assert!(
+            example.lines().any(|line| line.starts_with(&format!("{name} ="))),
+            "config.example.toml does not show {key}"
+        );
+    }
+}
+
+#[test]
+fn a_decision_is_one_page_with_its_drawbacks() {
+    let decisions: Vec<_> = files().into_iter().filter(|file| file.starts_with("docs/decisions")).collect();
+    assert!(!decisions.is_empty());
+    for file in decisions {
+        let text = read(&file);
+        for heading in ["## Context", "## Decision", "## Drawbacks", "## Alternatives"] {
+            assert!(text.contains(heading), "{} has no {heading:?}", file.display());
+        }
+        assert!(text.lines().count() <= 60, "{} is longer than a page", file.display());
+    }
+}
+
+#[test]
+fn the_readme_and_ci_run_the_same_tests() {
+    assert!(read("README.md").contains("cargo test --workspace"));
+    assert!(read("justfile").contains("cargo test --workspace"));
+    assert!(read(".ci/run").contains("just"));
+}
+
+#[test]
+fn every_version_has_a_changelog_section() {
+    let changelog = read("CHANGELOG.md");
+    assert!(changelog.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
+}
