@@ -37,7 +37,7 @@ baseline:
 
 # Licences, bans, sources
 deny:
-    cargo deny --offline check bans licenses sources
+    cargo deny check bans licenses sources
 
 # Tests that need Python: boto3 judges the emulator and the gateway
 clients:

@@ -92,7 +92,6 @@ fn lists_and_scalars_are_written_as_aws_wants_them() {
 
 #[test]
 fn free_form_json_and_unions_are_written_as_aws_wants_them() {
-    let bytes = json!({"image": {"format": "png", "source": {"bytes": "AAH/+w=="}}});
     let cases = [
         (
             "free-form numbers, null and empty values as they were",
@@ -126,7 +125,7 @@ fn free_form_json_and_unions_are_written_as_aws_wants_them() {
         ),
         (
             "blobs as base64",
-            one_block(bytes),
+            one_block(json!({"image": {"format": "png", "source": {"bytes": "AAH/+w=="}}})),
             r#"{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"bytes":"AAH/+w=="}}}]}]}"#,
         ),
         (

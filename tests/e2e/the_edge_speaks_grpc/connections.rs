@@ -13,24 +13,23 @@ use tonic::Code;
 
 use crate::stage::{NOVA, Stage, ask_stream};
 
-/// What Nagle's algorithm and delayed acknowledgements add to each stream where nobody turns them off.
+/// What Nagle's algorithm and delayed acknowledgements add to a stream where nobody turns them off.
 const STALL: Duration = Duration::from_millis(40);
 
 #[tokio::test]
 async fn streams_do_not_wait_for_delayed_acknowledgements() {
-    const STREAMS: u32 = 20;
     let stage = Stage::open().await;
-    let mut fastest = Duration::MAX;
-    // The stall would be there every time, a busy machine is not.
-    for _ in 0..5 {
+    let mut took = Vec::new();
+    for _ in 0..40 {
         let began = Instant::now();
-        for _ in 0..STREAMS {
-            let ending = stage.stream(ask_stream(NOVA, "Repeat after me: one two three")).await;
-            assert_eq!(ending.code(), Code::Ok);
-        }
-        fastest = fastest.min(began.elapsed());
+        let ending = stage.stream(ask_stream(NOVA, "Repeat after me: one two three")).await;
+        assert_eq!(ending.code(), Code::Ok);
+        took.push(began.elapsed());
     }
-    assert!(fastest < STALL * STREAMS / 2, "{STREAMS} streams took {fastest:?}");
+    // The stall would be there nearly every time; a busy machine spares some.
+    took.sort();
+    let quick = took[took.len() / 4];
+    assert!(quick < STALL * 3 / 4, "a quarter of the streams took up to {quick:?}, all of them {took:?}");
 }
 
 async fn run_on_every_address(insecure: bool) -> (SocketAddr, Emulator, CancellationToken, Running) {
