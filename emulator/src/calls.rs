@@ -21,6 +21,21 @@ pub enum Operation {
     Converse,
     /// `POST /model/{modelId}/converse-stream`.
     ConverseStream,
+    /// `POST /model/{modelId}/invoke`.
+    InvokeModel,
+    /// `POST /model/{modelId}/invoke-with-response-stream`.
+    InvokeModelWithResponseStream,
+    /// `POST /model/{modelId}/count-tokens`.
+    CountTokens,
+    /// `POST /guardrail/{guardrailIdentifier}/version/{guardrailVersion}/apply`.
+    ApplyGuardrail,
+}
+
+impl Operation {
+    /// Whether a good answer is an event stream.
+    pub(crate) fn streams(self) -> bool {
+        matches!(self, Self::ConverseStream | Self::InvokeModelWithResponseStream)
+    }
 }
 
 impl fmt::Display for Operation {
@@ -53,7 +68,7 @@ pub struct CallRecord {
     pub number: u64,
     /// What was called.
     pub operation: Operation,
-    /// The model id, percent-decoded.
+    /// The model id, percent-decoded; for ApplyGuardrail the id of the guardrail.
     pub model_id: String,
     /// The body, byte for byte.
     pub body: Bytes,

@@ -1,5 +1,6 @@
 //! How the emulator refuses a call: one value with the exception's name, HTTP status and message.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,13 @@ impl Failure {
     /// A 400 `ValidationException`.
     pub(crate) fn validation(message: impl Into<String>) -> Self {
         Self::new("ValidationException", message)
+    }
+
+    /// A 400 `ValidationException` in the words Bedrock uses for a body that does not fit the schema.
+    pub(crate) fn malformed(reason: impl fmt::Display) -> Self {
+        Self::validation(format!(
+            "Malformed input request: {reason}, please reformat your input and try again."
+        ))
     }
 
     /// A 400 `ValidationException` in the words Bedrock uses when the model itself refused.

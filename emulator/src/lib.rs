@@ -5,8 +5,10 @@
 //!
 //! # Floor plan
 //! - `server` binds, accepts, shuts down; `service` turns a request into a call, `route` reads its path.
-//! - `operations` answers calls: faults first, then parse, validate, answer, render. One file an operation.
+//! - `operations` answers calls: faults first, then parse, validate, answer, render. One file an operation;
+//!   `operations::native` has the families' own replies, `operations::speech` the steps of every stream.
 //! - `prompt` is what a model is asked, whatever the wire format was; it also refuses what Bedrock refuses.
+//!   Converse is read in `prompt::converse`, the families' own bodies in `prompt::native`.
 //! - `answer` makes the one answer to a prompt; `guardrail`, `prompt_cache` and `tokens` do what the
 //!   service does around it.
 //! - `event_body` and `frames` are the stream on the wire, `pace` its speed, `faults` its misfortunes.

@@ -62,12 +62,23 @@ pub(crate) struct Supports {
     pub(crate) temperature_with_top_p: bool,
     pub(crate) assistant_prefill: bool,
     pub(crate) system_role: bool,
+    /// Whether CountTokens of this service counts for it; newer models count elsewhere.
+    pub(crate) count_tokens: bool,
 }
 
 impl Model {
     /// The fewest tokens before a checkpoint for it to count.
     pub(crate) fn prompt_cache_min_tokens(&self) -> u32 {
         self.prompt_cache_min_tokens.unwrap_or(DEFAULT_CACHE_MIN_TOKENS)
+    }
+
+    /// The name the model gives itself in native replies, such as `claude-sonnet-4-5-20250929`.
+    pub(crate) fn native_name(&self) -> &str {
+        let name = self.id.split_once('.').map_or(self.id.as_str(), |(_, name)| name);
+        match name.rsplit_once('-') {
+            Some((rest, version)) if is_version(version) => rest,
+            _ => name,
+        }
     }
 
     /// The name people know the model by, such as `Claude Sonnet 4.5`.
@@ -135,6 +146,20 @@ impl Catalogue {
             return Err(only_by_profile(model_id));
         }
         Ok(Arc::clone(model))
+    }
+
+    /// The model behind an id that CountTokens accepts: a base id or a foundation-model ARN, also where the
+    /// model itself can only be invoked through a profile.
+    pub(crate) fn resolve_for_counting(&self, model_id: &str) -> Outcome<Arc<Model>> {
+        let found = match model_id.strip_prefix("arn:") {
+            None => self.bases.get(model_id),
+            Some(arn) if arn.contains(":foundation-model/") => self.resolve_arn(arn),
+            Some(_) => None,
+        };
+        let counted = found.filter(|model| model.supports.count_tokens);
+        counted
+            .map(Arc::clone)
+            .ok_or_else(|| Failure::validation("The provided model doesn't support counting tokens."))
     }
 
     /// `partition:bedrock:region:account:kind/id`, without the leading `arn:`.
@@ -205,6 +230,33 @@ mod tests {
             let message = catalogue.resolve(id).unwrap_err().message;
             assert!(message.starts_with(&format!("Invocation of model ID {id} with on-demand")), "{message}");
             assert!(message.contains("isn\u{2019}t supported"), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_bare_ids_of_some_models_are_counted() {
+        let catalogue = Catalogue::load().unwrap();
+        let arn = format!("arn:aws:bedrock:us-east-1::foundation-model/{SONNET}");
+        for id in [SONNET, &arn] {
+            assert_eq!(catalogue.resolve_for_counting(id).unwrap().id, SONNET);
+        }
+        let profile_arn = format!("arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.{SONNET}");
+        let profile = format!("us.{SONNET}");
+        for id in [&profile, &profile_arn, "amazon.nova-pro-v1:0", "anthropic.claude-opus-5", "nope"] {
+            let message = catalogue.resolve_for_counting(id).unwrap_err().message;
+            assert_eq!(message, "The provided model doesn't support counting tokens.", "{id}");
+        }
+    }
+
+    #[test]
+    fn native_names_are_ids_without_provider_and_version() {
+        let catalogue = Catalogue::load().unwrap();
+        for (id, name) in [
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929"),
+            ("us.anthropic.claude-opus-4-6-v1", "claude-opus-4-6"),
+            ("us.anthropic.claude-opus-5", "claude-opus-5"),
+        ] {
+            assert_eq!(catalogue.resolve(id).unwrap().native_name(), name);
         }
     }
 

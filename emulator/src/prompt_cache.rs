@@ -26,6 +26,13 @@ pub(crate) struct InputSplit {
     pub(crate) written_1h: u32,
 }
 
+impl InputSplit {
+    /// Written, whatever for how long.
+    pub(crate) fn written(&self) -> u32 {
+        self.written_5m.saturating_add(self.written_1h)
+    }
+}
+
 /// The prefixes remembered, by hash, with the moment they expire.
 #[derive(Debug, Default)]
 pub(crate) struct PromptCache {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::calls::Operation;
 use crate::control;
 use crate::errors::Failure;
 use crate::operations::{self, Call};
@@ -33,13 +35,13 @@ pub(crate) async fn handle(
         route => match read(incoming).await? {
             Err(failure) => reply::refusal(&failure, None),
             Ok(body) => match route {
-                Route::Model(operation, model_id) => {
-                    let open = shared.calls.begin(operation, model_id.clone(), &parts.headers, body.clone());
-                    if parts.headers.contains_key(AUTHORIZATION) {
-                        operations::answer(&shared, Call { operation, model_id, body, arrived, open }).await?
-                    } else {
-                        reply::refusal(&missing_token(), Some(open))
-                    }
+                Route::Model(operation, id) => {
+                    let request = Received { headers: parts.headers, body, arrived };
+                    call(&shared, operation, id, None, request).await?
+                }
+                Route::Guardrail { id, version } => {
+                    let request = Received { headers: parts.headers, body, arrived };
+                    call(&shared, Operation::ApplyGuardrail, id, Some(version), request).await?
                 }
                 Route::Control(path) => control::answer(&shared, &parts.method, path, &body),
                 Route::Unknown => reply::refusal(&unknown_operation(), None),
@@ -52,6 +54,29 @@ pub(crate) async fn handle(
         response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
     }
     Ok(response)
+}
+
+/// What came with a call beside its path.
+struct Received {
+    headers: HeaderMap,
+    body: Bytes,
+    arrived: Instant,
+}
+
+/// Records a call and answers it, unless it is not even signed.
+async fn call(
+    shared: &Arc<Shared>,
+    operation: Operation,
+    id: String,
+    version: Option<String>,
+    request: Received,
+) -> io::Result<Response<ReplyBody>> {
+    let Received { headers, body, arrived } = request;
+    let open = shared.calls.begin(operation, id.clone(), &headers, body.clone());
+    if !headers.contains_key(AUTHORIZATION) {
+        return Ok(reply::refusal(&missing_token(), Some(open)));
+    }
+    operations::answer(shared, Call { operation, id, version, headers, body, arrived, open }).await
 }
 
 /// The whole body, a refusal when it is too large, or an error when the client went away.

@@ -137,10 +137,25 @@ impl Piece<'_> {
                 add_source(digest, &document.source);
             }
             Piece::Block(Block::Media { source, .. }) => add_source(digest, source),
+            Piece::Block(Block::ToolResult(result)) => {
+                digest.add(&result.id);
+                result.content.iter().for_each(|part| add_result(digest, part));
+            }
             Piece::Turn(role) => digest.add(format!("{role:?}")),
             // A debug form is stable within a build, which is as long as the cache lives.
             other => digest.add(format!("{other:?}")),
         }
+    }
+}
+
+/// JSON and its text are the same: not every wire format has JSON results.
+fn add_result(digest: &mut Digest, part: &ResultBlock) {
+    match part {
+        ResultBlock::Json(value) => digest.add(value.to_string()),
+        ResultBlock::Text(text) => digest.add(text),
+        ResultBlock::Image(image) => add_source(digest, &image.source),
+        ResultBlock::Document(document) => add_source(digest, &document.source),
+        ResultBlock::Other(what) => digest.add(what),
     }
 }
 
@@ -160,7 +175,7 @@ fn of_block(block: &Block) -> u32 {
         Block::ToolUse { name, input, .. } => of_text(name) + of_json(input),
         Block::ToolResult(result) => result.content.iter().map(of_result).fold(0, u32::saturating_add),
         Block::Reasoning { text, .. } => of_text(text),
-        Block::SearchResult { title, text } => of_text(title) + of_text(text),
+        Block::SearchResult(found) => of_text(&found.title) + of_text(&found.text),
         Block::CachePoint(_) | Block::ToolChange => 0,
     }
 }

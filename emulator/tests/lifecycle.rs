@@ -1,5 +1,5 @@
 //! Who goes away first: clients that leave, emulators that stop.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod client;
 

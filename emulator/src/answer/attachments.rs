@@ -9,8 +9,8 @@ pub(super) fn describe(message: &Message) -> Vec<String> {
         Block::Image(found) | Block::GuardImage(found) => Some(image(found)),
         Block::Document(found) => Some(document(found)),
         Block::Media { kind, format, source } => Some(format!("a {format} {kind} ({})", place(source))),
-        Block::SearchResult { title, text } => {
-            Some(format!("a search result \u{201c}{title}\u{201d} ({} bytes)", text.len()))
+        Block::SearchResult(found) => {
+            Some(format!("a search result \u{201c}{}\u{201d} ({} bytes)", found.title, found.text.len()))
         }
         _ => None,
     });

@@ -8,13 +8,13 @@ pub(super) fn at_stop_sequence(mut answer: Answer, sequences: &[String]) -> Answ
     if sequences.is_empty() {
         return answer;
     }
-    let found = answer.blocks.iter().enumerate().find_map(|(index, block)| match block {
-        AnswerBlock::Text(text) => first_of(text, sequences).map(|(at, sequence)| (index, at, sequence)),
-        _ => None,
+    let found = answer.blocks.iter_mut().enumerate().find_map(|(index, block)| {
+        let text = block.said_mut()?;
+        first_of(text, sequences).map(|(at, sequence)| (index, at, sequence))
     });
     let Some((index, at, sequence)) = found else { return answer };
     answer.blocks.truncate(index + 1);
-    if let Some(AnswerBlock::Text(text)) = answer.blocks.last_mut() {
+    if let Some(text) = answer.blocks.last_mut().and_then(AnswerBlock::said_mut) {
         text.truncate(at);
     }
     drop_empty_end(&mut answer);
@@ -31,7 +31,7 @@ fn first_of<'s>(text: &str, sequences: &'s [String]) -> Option<(usize, &'s str)>
 }
 
 /// Cuts the answer so that it has at most the given number of tokens. A tool call is kept whole or not at
-/// all: half a call would not be JSON.
+/// all: half a call would not be JSON, and half of redacted reasoning would be no reasoning.
 pub(super) fn at_max_tokens(mut answer: Answer, max_tokens: u32) -> Answer {
     let mut left = max_tokens;
     for index in 0..answer.blocks.len() {
@@ -42,13 +42,13 @@ pub(super) fn at_max_tokens(mut answer: Answer, max_tokens: u32) -> Answer {
             continue;
         }
         match block {
-            AnswerBlock::Text(text) => truncate(text, left),
+            AnswerBlock::Text(text) | AnswerBlock::Cited { text, .. } => truncate(text, left),
             // Without its end the reasoning has another signature than the whole would have.
             AnswerBlock::Reasoning { text, signature } => {
                 truncate(text, left);
                 *signature = super::signature_of(text);
             }
-            AnswerBlock::ToolUse { .. } => {
+            AnswerBlock::ToolUse { .. } | AnswerBlock::RedactedReasoning(_) => {
                 answer.blocks.truncate(index);
                 answer.stop_reason = StopReason::MaxTokens;
                 return answer;
@@ -69,8 +69,8 @@ fn truncate(text: &mut String, tokens: u32) {
 }
 
 fn drop_empty_end(answer: &mut Answer) {
-    let empty = |block: &AnswerBlock| matches!(block, AnswerBlock::Text(text) | AnswerBlock::Reasoning { text, .. } if text.is_empty());
-    if answer.blocks.last().is_some_and(empty) {
+    let text = answer.blocks.last_mut().and_then(AnswerBlock::text_mut);
+    if text.is_some_and(|text| text.is_empty()) {
         answer.blocks.pop();
     }
 }

@@ -1,6 +1,7 @@
 //! What the emulator says: one answer made from the prompt alone, rendered later by each wire format.
 
 mod attachments;
+mod citations;
 mod cut;
 mod hints;
 mod reasoning;
@@ -16,6 +17,7 @@ use crate::prompt::{Prompt, Tool, ToolChoice};
 use crate::prompt_cache::InputSplit;
 use crate::tokens;
 
+pub(crate) use citations::{Citation, CitedPlace};
 pub(crate) use reasoning::signature_of;
 
 /// A whole answer.
@@ -32,17 +34,53 @@ pub(crate) struct Answer {
 /// One part of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AnswerBlock {
-    Reasoning { text: String, signature: String },
+    Reasoning {
+        text: String,
+        signature: String,
+    },
+    /// Reasoning that only the model can read, as base64 text.
+    RedactedReasoning(String),
     Text(String),
-    ToolUse { id: String, name: String, input: Value },
+    /// A text that rests on a document or a search result.
+    Cited {
+        text: String,
+        citation: Citation,
+    },
+    /// The id is in Converse's form.
+    ToolUse {
+        id: String,
+        name: String,
+        input: Value,
+    },
 }
 
 impl AnswerBlock {
     /// What the part counts.
     pub(crate) fn tokens(&self) -> u32 {
         match self {
-            Self::Reasoning { text, .. } | Self::Text(text) => tokens::of_text(text),
+            Self::Reasoning { text, .. }
+            | Self::RedactedReasoning(text)
+            | Self::Text(text)
+            | Self::Cited { text, .. } => tokens::of_text(text),
             Self::ToolUse { name, input, .. } => tokens::of_text(name) + tokens::of_json(input),
+        }
+    }
+}
+
+impl AnswerBlock {
+    /// The words of the part; tool calls and redacted reasoning have none.
+    pub(crate) fn text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Reasoning { text, .. } | Self::Text(text) | Self::Cited { text, .. } => Some(text),
+            Self::RedactedReasoning(_) | Self::ToolUse { .. } => None,
+        }
+    }
+
+    /// The words meant for the reader: neither reasoning nor tool calls.
+    pub(crate) fn said_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Text(text) | Self::Cited { text, .. } => Some(text),
+            Self::Reasoning { .. } | Self::RedactedReasoning(_) | Self::ToolUse { .. } => None,
         }
     }
 }
@@ -54,7 +92,6 @@ pub(crate) enum StopReason {
     ToolUse,
     MaxTokens,
     StopSequence,
-    GuardrailIntervened,
 }
 
 impl StopReason {
@@ -65,7 +102,6 @@ impl StopReason {
             Self::ToolUse => "tool_use",
             Self::MaxTokens => "max_tokens",
             Self::StopSequence => "stop_sequence",
-            Self::GuardrailIntervened => "guardrail_intervened",
         }
     }
 }
@@ -75,6 +111,14 @@ impl StopReason {
 pub(crate) struct Usage {
     pub(crate) input: InputSplit,
     pub(crate) output: u32,
+}
+
+impl Usage {
+    /// Everything that was read, written and said.
+    pub(crate) fn total(&self) -> u32 {
+        let input = self.input.plain.saturating_add(self.input.read).saturating_add(self.input.written());
+        input.saturating_add(self.output)
+    }
 }
 
 impl Answer {
@@ -99,6 +143,7 @@ pub(crate) fn compose(prompt: &Prompt) -> Answer {
         blocks.push(AnswerBlock::Text(schema::satisfy(schema, &mut hints).to_string()));
     } else {
         blocks.push(AnswerBlock::Text(text::reply(prompt)));
+        blocks.extend(citations::block(prompt));
     }
     let answer = Answer { blocks, stop_reason, stop_sequence: None };
     let answer = cut::at_stop_sequence(answer, &prompt.inference.stop_sequences);
@@ -108,7 +153,12 @@ pub(crate) fn compose(prompt: &Prompt) -> Answer {
 /// Tools are called when they are forced, or offered and not just answered.
 fn calls_tools(prompt: &Prompt) -> bool {
     let offered = prompt.tools.iter().any(|tool| matches!(tool, Tool::Spec(_)));
-    offered && (prompt.tool_choice != ToolChoice::Auto || prompt.last_tool_results().next().is_none())
+    offered
+        && match prompt.tool_choice {
+            ToolChoice::Auto => prompt.last_tool_results().next().is_none(),
+            ToolChoice::Any | ToolChoice::Named(_) => true,
+            ToolChoice::None => false,
+        }
 }
 
 #[cfg(test)]

@@ -5,9 +5,17 @@ use super::text::few_words;
 use crate::digest::Digest;
 use crate::prompt::{Prompt, Tool};
 
+/// Anthropic's documented text that makes Claude redact its reasoning, for tests of clients.
+const REDACTION_TRIGGER: &str = "ANTHROPIC_MAGIC_STRING_TRIGGER_REDACTED_THINKING";
+
 /// The reasoning block of an answer.
 pub(super) fn block(prompt: &Prompt) -> AnswerBlock {
     let question = prompt.last_user_text();
+    if question.contains(REDACTION_TRIGGER) {
+        let mut digest = Digest::new("redacted");
+        digest.add(&question);
+        return AnswerBlock::RedactedReasoning(digest.signature());
+    }
     let mut text = if prompt.last_tool_results().next().is_some() {
         "The tool results are in. I should put them into words for the user.".to_owned()
     } else {

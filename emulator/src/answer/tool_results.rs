@@ -27,7 +27,11 @@ pub(super) fn report(prompt: &Prompt) -> String {
 fn in_words(part: &ResultBlock) -> String {
     let text = match part {
         ResultBlock::Json(value) => json_in_words(value),
-        ResultBlock::Text(text) => text.trim().to_owned(),
+        // Not every wire format has JSON results: a text that holds an object or a list is one.
+        ResultBlock::Text(text) => match serde_json::from_str(text) {
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => json_in_words(&value),
+            _ => text.trim().to_owned(),
+        },
         ResultBlock::Image(image) => attachments::image(image),
         ResultBlock::Document(document) => attachments::document(document),
         ResultBlock::Other(what) => (*what).to_owned(),

@@ -1,42 +1,27 @@
-//! The one built-in guardrail, `demoguardrail1`: it denies a topic, blocks a word and masks e-mail addresses.
+//! The one built-in guardrail, `demoguardrail1`: it denies a topic and blocks a word in what is asked, and
+//! blocks the word and masks e-mail addresses in what is answered.
 
-use serde_json::{Map, Value, json};
+mod apply;
+mod assessment;
+mod shapes;
+
+use serde_json::Value;
 
 use crate::answer::{Answer, AnswerBlock, StopReason};
 use crate::errors::{Failure, Outcome};
 use crate::prompt::{Block, GuardrailRequest, Prompt, Role, SystemBlock, TraceLevel};
 use crate::prompt_cache::InputSplit;
 
+pub(crate) use apply::{Content, apply};
+pub(crate) use assessment::Side;
+use assessment::{Assessment, masked};
+pub(crate) use shapes::Trace;
+
 /// The id of the guardrail; its ARN ends with `guardrail/` and this.
 const ID: &str = "demoguardrail1";
 
-/// The account in the guardrail's ARN.
-const ACCOUNT: &str = "123456789012";
-
-/// The topic that is denied, and the words that give it away.
-const TOPIC: &str = "investment-advice";
-const TOPIC_WORDS: &[&str] = &[
-    "invest",
-    "investing",
-    "investment",
-    "investments",
-    "stock",
-    "stocks",
-    "shares",
-    "crypto",
-    "cryptocurrency",
-    "bitcoin",
-    "portfolio",
-];
-
-/// The words that are blocked.
-const BLOCKED_WORDS: &[&str] = &["forbiddenword"];
-
 const BLOCKED_INPUT: &str = "Sorry, the demo guardrail does not let the model answer this question.";
 const BLOCKED_OUTPUT: &str = "Sorry, the demo guardrail does not let the model say this.";
-
-/// Characters in one text unit, which is what guardrails are charged by.
-const CHARACTERS_PER_UNIT: usize = 1_000;
 
 /// An answer after the guardrail.
 #[derive(Debug)]
@@ -44,8 +29,17 @@ pub(crate) struct Guarded {
     pub(crate) answer: Answer,
     /// What the model read; `None` when the input was blocked before it.
     pub(crate) input: Option<InputSplit>,
-    /// The `trace.guardrail` member, when it was asked for.
-    pub(crate) trace: Option<Value>,
+    /// What the guardrail did; `None` when none was asked for.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// What a guardrail did.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// Whether it blocked or masked something.
+    pub(crate) intervened: bool,
+    /// Its reasons, when a trace was asked for.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Assesses the input, lets the model answer unless it is blocked, and assesses the output.
@@ -57,28 +51,37 @@ pub(crate) fn answer(
 ) -> Outcome<Guarded> {
     let Some(request) = &prompt.guardrail else {
         let (answer, input) = model()?;
-        return Ok(Guarded { answer, input: Some(input), trace: None });
+        return Ok(Guarded { answer, input: Some(input), verdict: None });
     };
     let guardrail = Guardrail::find(request, region)?;
-    let mut trace = Map::new();
     let input = Assessment::of(&guarded_input(prompt), Side::Input);
-    trace.insert("inputAssessment".to_owned(), json!({ID: guardrail.shape(&input, Side::Input)}));
+    let mut trace = Trace::of_input(guardrail.shape(&input, Side::Input));
     if input.blocks() {
-        trace.insert("actionReason".to_owned(), "Guardrail blocked.".into());
-        let answer = blocked(BLOCKED_INPUT);
-        return Ok(Guarded { answer, input: None, trace: guardrail.traced(trace) });
+        trace.reason = reason(true, false);
+        let verdict = guardrail.verdict(true, trace);
+        return Ok(Guarded { answer: blocked(BLOCKED_INPUT), input: None, verdict: Some(verdict) });
     }
     let (answer, split) = model()?;
     let masks = !(streams && request.asynchronous);
-    let answer = guardrail.guard_output(answer, masks, &mut trace);
-    Ok(Guarded { answer, input: Some(split), trace: guardrail.traced(trace) })
+    let (answer, intervened) = guardrail.guard_output(answer, masks, &mut trace);
+    let verdict = Some(guardrail.verdict(intervened, trace));
+    Ok(Guarded { answer, input: Some(split), verdict })
 }
 
 fn blocked(message: &str) -> Answer {
     Answer {
         blocks: vec![AnswerBlock::Text(message.to_owned())],
-        stop_reason: StopReason::GuardrailIntervened,
+        stop_reason: StopReason::EndTurn,
         stop_sequence: None,
+    }
+}
+
+/// The `actionReason`.
+fn reason(blocks: bool, masks: bool) -> &'static str {
+    match (blocks, masks) {
+        (true, _) => "Guardrail blocked.",
+        (false, true) => "Guardrail masked.",
+        (false, false) => "No action.",
     }
 }
 
@@ -102,55 +105,7 @@ fn guarded_input(prompt: &Prompt) -> String {
     said.collect::<Vec<_>>().join("\n")
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Input,
-    Output,
-}
-
-/// What was found in a text.
-struct Assessment {
-    characters: usize,
-    topic: bool,
-    words: Vec<&'static str>,
-    emails: Vec<String>,
-}
-
-impl Assessment {
-    fn of(text: &str, side: Side) -> Self {
-        let lower = text.to_lowercase();
-        let has = |wanted: &str| lower.split(|c: char| !c.is_alphanumeric()).any(|word| word == wanted);
-        Self {
-            characters: text.chars().count(),
-            // The emulator's answers quote the prompt, so a topic in the output was in the input before.
-            topic: side == Side::Input && TOPIC_WORDS.iter().any(|word| has(word)),
-            words: BLOCKED_WORDS.iter().copied().filter(|word| has(word)).collect(),
-            emails: if side == Side::Output { emails(text) } else { Vec::new() },
-        }
-    }
-
-    fn blocks(&self) -> bool {
-        self.topic || !self.words.is_empty()
-    }
-}
-
-fn emails(text: &str) -> Vec<String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "@._+-".contains(c);
-    let words =
-        text.split(|c: char| !allowed(c)).map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
-    let is_email = |word: &&str| {
-        word.split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'))
-    };
-    let mut found: Vec<String> = Vec::new();
-    for email in words.filter(is_email) {
-        if !found.iter().any(|known| known == email) {
-            found.push(email.to_owned());
-        }
-    }
-    found
-}
-
+/// The guardrail as one call asks for it.
 struct Guardrail<'r> {
     request: &'r GuardrailRequest,
     region: &'r str,
@@ -181,131 +136,35 @@ impl<'r> Guardrail<'r> {
         Ok(Self { request, region })
     }
 
-    /// Blocks or masks the texts of an answer; tool calls and reasoning pass.
-    fn guard_output(&self, mut answer: Answer, masks: bool, trace: &mut Map<String, Value>) -> Answer {
+    /// Blocks or masks the texts of an answer; tool calls and reasoning pass. Also tells whether it did.
+    fn guard_output(&self, mut answer: Answer, masks: bool, trace: &mut Trace) -> (Answer, bool) {
         let mut said: Vec<String> = Vec::new();
-        let mut assessments = Vec::new();
-        let (mut blocks, mut masked) = (false, false);
-        for block in &mut answer.blocks {
-            let AnswerBlock::Text(text) = block else { continue };
+        let (mut blocks, mut masked_any) = (false, false);
+        for text in answer.blocks.iter_mut().filter_map(AnswerBlock::said_mut) {
             said.push(text.clone());
             let mut assessment = Assessment::of(text, Side::Output);
             if !masks {
                 assessment.emails.clear();
             }
             blocks |= assessment.blocks();
-            masked |= !assessment.emails.is_empty();
-            for email in &assessment.emails {
-                *text = text.replace(email.as_str(), "{EMAIL}");
-            }
-            assessments.push(self.shape(&assessment, Side::Output));
+            masked_any |= !assessment.emails.is_empty();
+            *text = masked(text, &assessment);
+            trace.outputs.push(self.shape(&assessment, Side::Output));
         }
-        if !assessments.is_empty() {
-            trace.insert("outputAssessments".to_owned(), json!({ID: assessments}));
+        let intervened = blocks || masked_any;
+        if intervened {
+            trace.model_output = said;
         }
-        if blocks || masked {
-            trace.insert("modelOutput".to_owned(), json!(said));
-        }
-        let reason = match (blocks, masked) {
-            (true, _) => "Guardrail blocked.",
-            (false, true) => "Guardrail masked.",
-            (false, false) => "No action.",
-        };
-        trace.insert("actionReason".to_owned(), reason.into());
-        if blocks {
-            return blocked(BLOCKED_OUTPUT);
-        }
-        if masked {
-            answer.stop_reason = StopReason::GuardrailIntervened;
-            answer.stop_sequence = None;
-        }
-        answer
+        trace.reason = reason(blocks, masked_any);
+        (if blocks { blocked(BLOCKED_OUTPUT) } else { answer }, intervened)
     }
 
-    fn traced(&self, trace: Map<String, Value>) -> Option<Value> {
-        (self.request.trace != TraceLevel::Disabled).then_some(Value::Object(trace))
+    fn verdict(&self, intervened: bool, trace: Trace) -> Verdict {
+        let wanted = self.request.trace != TraceLevel::Disabled;
+        Verdict { intervened, trace: wanted.then_some(trace) }
     }
 
-    /// A `GuardrailAssessment`; the full trace also lists what was looked for and not found.
     fn shape(&self, found: &Assessment, side: Side) -> Value {
-        let full = self.request.trace == TraceLevel::Full;
-        let mut shape = Map::new();
-        if side == Side::Input && (found.topic || full) {
-            let action = if found.topic { "BLOCKED" } else { "NONE" };
-            let topic = json!({"name": TOPIC, "type": "DENY", "action": action, "detected": found.topic});
-            shape.insert("topicPolicy".to_owned(), json!({"topics": [topic]}));
-        }
-        let words: Vec<Value> = BLOCKED_WORDS
-            .iter()
-            .filter_map(|word| entry(word, found.words.contains(word), "BLOCKED", full))
-            .collect();
-        if !words.is_empty() {
-            shape.insert("wordPolicy".to_owned(), json!({"customWords": words, "managedWordLists": []}));
-        }
-        if side == Side::Output {
-            let mut entities: Vec<Value> =
-                found.emails.iter().filter_map(|email| entry(email, true, "ANONYMIZED", full)).collect();
-            if entities.is_empty() {
-                entities.extend(entry("", false, "ANONYMIZED", full));
-            }
-            entities.iter_mut().for_each(|entity| entity["type"] = "EMAIL".into());
-            if !entities.is_empty() {
-                let policy = json!({"piiEntities": entities, "regexes": []});
-                shape.insert("sensitiveInformationPolicy".to_owned(), policy);
-            }
-        }
-        shape.insert("invocationMetrics".to_owned(), metrics(found, side));
-        shape.insert("appliedGuardrailDetails".to_owned(), self.details());
-        Value::Object(shape)
-    }
-
-    fn details(&self) -> Value {
-        json!({
-            "guardrailId": ID,
-            "guardrailVersion": self.request.version,
-            "guardrailArn": format!("arn:aws:bedrock:{}:{ACCOUNT}:guardrail/{ID}", self.region),
-            "guardrailOrigin": ["REQUEST"],
-            "guardrailOwnership": "SELF",
-        })
-    }
-}
-
-fn entry(matched: &str, detected: bool, action: &str, full: bool) -> Option<Value> {
-    let action = if detected { action } else { "NONE" };
-    (detected || full).then(|| json!({"match": matched, "action": action, "detected": detected}))
-}
-
-fn metrics(found: &Assessment, side: Side) -> Value {
-    let units = found.characters.div_ceil(CHARACTERS_PER_UNIT);
-    let (topic, pii) = if side == Side::Input { (units, 0) } else { (0, units) };
-    json!({
-        "guardrailProcessingLatency": 1,
-        "usage": {
-            "topicPolicyUnits": topic,
-            "contentPolicyUnits": 0,
-            "wordPolicyUnits": units,
-            "sensitiveInformationPolicyUnits": pii,
-            "sensitiveInformationPolicyFreeUnits": 0,
-            "contextualGroundingPolicyUnits": 0,
-        },
-        "guardrailCoverage": {"textCharacters": {"guarded": found.characters, "total": found.characters}},
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn emails_are_found_without_their_punctuation() {
-        assert_eq!(emails("Mail <ada@example.com>, or bob@x.org."), ["ada@example.com", "bob@x.org"]);
-        assert!(emails("@ a@ @b a@b no@host@twice.com").is_empty());
-    }
-
-    #[test]
-    fn topics_are_words_not_parts_of_words() {
-        assert!(Assessment::of("Which STOCKS should I buy?", Side::Input).blocks());
-        assert!(!Assessment::of("The stockings are warm.", Side::Input).blocks());
-        assert!(Assessment::of("a forbiddenword", Side::Output).blocks());
+        shapes::assessment(self.request, self.region, found, side)
     }
 }

@@ -1,10 +1,12 @@
 //! The response of Converse.
 
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Completion;
-use super::converse_shapes::{Content, Metadata, additional_fields};
+use super::Rendering;
+use super::completion::Completion;
+use super::converse_shapes::{Content, Metadata, additional_fields, stop_reason};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,15 +25,19 @@ enum Output<'a> {
     Message { role: &'static str, content: Vec<Content<'a>> },
 }
 
-/// The JSON body.
-pub(super) fn body(completion: &Completion) -> Vec<u8> {
+/// The response, due when the whole answer has been said.
+pub(super) fn rendering(completion: &Completion) -> Rendering {
+    Rendering::Whole { body: body(completion), headers: HeaderMap::new(), due: completion.due() }
+}
+
+fn body(completion: &Completion) -> Vec<u8> {
     let answer = &completion.answer;
     let response = Response {
         output: Output::Message {
             role: "assistant",
             content: answer.blocks.iter().map(Content::from).collect(),
         },
-        stop_reason: answer.stop_reason.as_str(),
+        stop_reason: stop_reason(completion),
         additional_model_response_fields: additional_fields(completion),
         metadata: Metadata::new(completion),
     };

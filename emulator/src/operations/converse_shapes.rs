@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Completion;
-use crate::answer::{AnswerBlock, Usage};
+use super::completion::Completion;
+use crate::answer::{AnswerBlock, Citation, CitedPlace, Usage};
+use crate::guardrail::Trace;
 
 /// One content block of a response: a union with exactly one member.
 #[derive(Serialize)]
@@ -13,6 +14,17 @@ pub(super) enum Content<'a> {
     Text(&'a str),
     ToolUse(ToolUse<'a>),
     ReasoningContent(ReasoningContent<'a>),
+    #[serde(rename = "citationsContent")]
+    Cited {
+        content: [TextPart<'a>; 1],
+        citations: [Value; 1],
+    },
+}
+
+/// A union with exactly one member.
+#[derive(Serialize)]
+pub(super) struct TextPart<'a> {
+    text: &'a str,
 }
 
 /// A tool call.
@@ -29,20 +41,57 @@ pub(super) struct ToolUse<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) enum ReasoningContent<'a> {
     ReasoningText { text: &'a str, signature: &'a str },
+    RedactedContent(&'a str),
 }
 
 impl<'a> From<&'a AnswerBlock> for Content<'a> {
     fn from(block: &'a AnswerBlock) -> Self {
         match block {
             AnswerBlock::Text(text) => Self::Text(text),
+            AnswerBlock::Cited { text, citation } => {
+                Self::Cited { content: [TextPart { text }], citations: [citation_shape(citation)] }
+            }
             AnswerBlock::ToolUse { id, name, input } => {
                 Self::ToolUse(ToolUse { tool_use_id: id, name, input })
             }
             AnswerBlock::Reasoning { text, signature } => {
                 Self::ReasoningContent(ReasoningContent::ReasoningText { text, signature })
             }
+            AnswerBlock::RedactedReasoning(data) => {
+                Self::ReasoningContent(ReasoningContent::RedactedContent(data))
+            }
         }
     }
+}
+
+/// A `Citation`.
+pub(super) fn citation_shape(citation: &Citation) -> Value {
+    let location = match &citation.place {
+        CitedPlace::Characters { document, end } => {
+            json!({"documentChar": {"documentIndex": document, "start": 0, "end": end}})
+        }
+        CitedPlace::Page { document } => {
+            json!({"documentPage": {"documentIndex": document, "start": 1, "end": 2}})
+        }
+        CitedPlace::Chunk { document } => {
+            json!({"documentChunk": {"documentIndex": document, "start": 0, "end": 1}})
+        }
+        CitedPlace::SearchResult { index, .. } => {
+            json!({"searchResultLocation": {"searchResultIndex": index, "start": 0, "end": 1}})
+        }
+    };
+    let content = json!([{"text": citation.cited_text}]);
+    match &citation.place {
+        CitedPlace::SearchResult { source, .. } => {
+            json!({"title": citation.title, "source": source, "sourceContent": content, "location": location})
+        }
+        _ => json!({"title": citation.title, "sourceContent": content, "location": location}),
+    }
+}
+
+/// The `stopReason`, which also tells whether a guardrail intervened.
+pub(super) fn stop_reason(completion: &Completion) -> &'static str {
+    if completion.intervened() { "guardrail_intervened" } else { completion.answer.stop_reason.as_str() }
 }
 
 /// The `usage` member.
@@ -72,19 +121,14 @@ impl UsageShape {
     /// The shape of a usage; models without prompt caching have no cache members.
     fn new(usage: &Usage, caches: bool) -> Self {
         let input = usage.input;
-        let written = input.written_5m.saturating_add(input.written_1h);
         let details = [("1h", input.written_1h), ("5m", input.written_5m)];
         let details = details.into_iter().filter(|(_, tokens)| *tokens > 0);
         Self {
             input_tokens: input.plain,
             output_tokens: usage.output,
-            total_tokens: input
-                .plain
-                .saturating_add(usage.output)
-                .saturating_add(input.read)
-                .saturating_add(written),
+            total_tokens: usage.total(),
             cache_read_input_tokens: caches.then_some(input.read),
-            cache_write_input_tokens: caches.then_some(written),
+            cache_write_input_tokens: caches.then_some(input.written()),
             cache_details: details.map(|(ttl, input_tokens)| CacheDetail { ttl, input_tokens }).collect(),
         }
     }
@@ -99,8 +143,8 @@ struct Metrics {
 
 /// The `trace` member.
 #[derive(Serialize)]
-struct Trace<'a> {
-    guardrail: &'a Value,
+struct TraceShape {
+    guardrail: Value,
 }
 
 /// The `performanceConfig` member.
@@ -123,7 +167,7 @@ pub(super) struct Metadata<'a> {
     usage: UsageShape,
     metrics: Metrics,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace: Option<Trace<'a>>,
+    trace: Option<TraceShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     performance_config: Option<Performance<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,10 +178,11 @@ impl<'a> Metadata<'a> {
     /// The metadata of a completion.
     pub(super) fn new(completion: &'a Completion) -> Self {
         let prompt = &completion.prompt;
+        let trace = completion.verdict.as_ref().and_then(|verdict| verdict.trace.as_ref());
         Self {
-            usage: UsageShape::new(&completion.usage, prompt.model.supports.prompt_caching),
+            usage: UsageShape::new(&completion.usage, completion.caches()),
             metrics: Metrics { latency_ms: completion.latency_ms() },
-            trace: completion.guardrail_trace.as_ref().map(|guardrail| Trace { guardrail }),
+            trace: trace.map(Trace::converse).map(|guardrail| TraceShape { guardrail }),
             performance_config: prompt.latency.as_deref().map(|latency| Performance { latency }),
             service_tier: prompt.service_tier.as_deref().map(|kind| ServiceTier { kind }),
         }

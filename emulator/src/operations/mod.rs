@@ -1,68 +1,78 @@
-//! Answers calls to models: the fault first, then parse, answer, guard, account, render.
+//! Answers calls: the fault first, then parse, answer, guard, account, render. One file an operation.
 
+mod apply_guardrail;
+mod completion;
 mod converse;
 mod converse_shapes;
 mod converse_stream;
+mod count_tokens;
+mod invoke;
+mod invoke_stream;
+mod native;
+mod padding;
+mod speech;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{self, Answer, Usage};
 use crate::calls::{OpenCall, Operation};
 use crate::errors::{Failure, Outcome};
 use crate::event_body::{Clock, Event, EventBody, Events, broken_off};
 use crate::faults::Fault;
-use crate::guardrail;
-use crate::models::Family;
 use crate::pace::Pace;
-use crate::prompt::{Prompt, parse_converse};
+use crate::prompt::REQUEST_METADATA;
 use crate::reply::{self, JSON, ReplyBody};
 use crate::server::Shared;
+
+use completion::complete;
+
+/// A request body that is a JSON object, as that of every operation is.
+type Body = Map<String, Value>;
 
 /// One call, read and recorded.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) operation: Operation,
-    /// Percent-decoded.
-    pub(crate) model_id: String,
+    /// The model, or the guardrail of ApplyGuardrail; percent-decoded.
+    pub(crate) id: String,
+    /// The version of the guardrail; only ApplyGuardrail has one.
+    pub(crate) version: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) arrived: Instant,
     pub(crate) open: OpenCall,
 }
 
-/// A prompt with its answer, ready to be rendered.
-#[derive(Debug)]
-struct Completion {
-    prompt: Prompt,
-    answer: Answer,
-    usage: Usage,
-    /// The `trace.guardrail` member, when a trace was asked for.
-    guardrail_trace: Option<Value>,
-    /// The pace that was in force when the call arrived.
-    pace: Pace,
-}
-
-impl Completion {
-    /// How long the whole answer takes at the pace in force, in milliseconds.
-    fn latency_ms(&self) -> u64 {
-        u64::try_from(self.pace.time_of(f64::from(self.usage.output)).as_millis()).unwrap_or(u64::MAX)
-    }
+/// A good answer, not yet on its way.
+enum Rendering {
+    Whole {
+        body: Vec<u8>,
+        headers: HeaderMap,
+        /// How long after the request it is there.
+        due: Duration,
+    },
+    Stream {
+        events: Events,
+        headers: HeaderMap,
+        pace: Pace,
+    },
 }
 
 /// Answers a call, or fails it as scripted. An error breaks the connection.
 pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Response<ReplyBody>> {
     let body = read_object(&call.body);
-    let fault = match own_fault(&body) {
+    let fault = match own_fault(&call.headers, &body) {
         Some(Err(failure)) => return Ok(reply::refusal(&failure, Some(call.open))),
         Some(Ok(fault)) => Some(fault),
         None => shared.script.take(),
     };
-    let streams = call.operation == Operation::ConverseStream;
+    let streams = call.operation.streams();
     match fault {
         Some(Fault::Stall(None)) => {
             shared.stopping.cancelled().await;
@@ -79,18 +89,18 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Respo
         }
         Some(Fault::Garbage) => Ok(reply::whole(StatusCode::OK, "text/html", GARBAGE, Some(call.open))),
         Some(Fault::Reply(body)) => Ok(reply::whole(StatusCode::OK, JSON, body.to_string(), Some(call.open))),
-        Some(Fault::Events(events)) => Ok(stream(shared, scripted(events), None, Pace::default(), call)),
+        Some(Fault::Events(events)) => {
+            let events = scripted(events, call.operation);
+            let headers = stream_headers(call.operation);
+            Ok(send(shared, Rendering::Stream { events, headers, pace: Pace::default() }, None, call).await)
+        }
         Some(ref fault @ Fault::Exception { after, .. }) if after.is_none() || !streams => {
             let failure = fault.failure().unwrap_or_else(|| Failure::validation("no failure"));
             Ok(reply::refusal(&failure, Some(call.open)))
         }
-        fault => match body.and_then(|body| complete(shared, &call, body)) {
+        fault => match body.and_then(|body| perform(shared, &call, body)) {
             Err(failure) => Ok(reply::refusal(&failure, Some(call.open))),
-            Ok(completion) if streams => {
-                let pace = completion.pace;
-                Ok(stream(shared, Box::new(converse_stream::events(completion)), fault, pace, call))
-            }
-            Ok(completion) => Ok(unary(&completion, fault, call).await),
+            Ok(rendering) => Ok(send(shared, rendering, fault, call).await),
         },
     }
 }
@@ -99,88 +109,91 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Respo
 const GARBAGE: &str =
     "<html><head><title>Hello</title></head><body>This is not the service you meant.</body></html>";
 
-fn read_object(body: &[u8]) -> Outcome<Map<String, Value>> {
-    let malformed = |reason: String| {
-        Failure::validation(format!(
-            "Malformed input request: {reason}, please reformat your input and try again."
-        ))
-    };
+fn read_object(body: &[u8]) -> Outcome<Body> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(malformed("the body is not a JSON object".to_owned())),
-        Err(error) => Err(malformed(error.to_string())),
+        Ok(_) => Err(Failure::malformed("the body is not a JSON object")),
+        Err(error) => Err(Failure::malformed(error)),
     }
 }
 
-/// The fault that the call asks for itself, in its `requestMetadata`.
-fn own_fault(body: &Outcome<Map<String, Value>>) -> Option<Outcome<Fault>> {
-    let text = body.as_ref().ok()?.get("requestMetadata")?.get("emulator-fault")?.as_str()?;
+/// The fault that the call asks for itself: in the header of its metadata, or in its `requestMetadata`.
+fn own_fault(headers: &HeaderMap, body: &Outcome<Body>) -> Option<Outcome<Fault>> {
+    let name = "emulator-fault";
+    let in_header = headers.get(REQUEST_METADATA).and_then(|header| {
+        let metadata: Value = serde_json::from_slice(header.as_bytes()).ok()?;
+        metadata.get(name)?.as_str().map(str::to_owned)
+    });
+    let in_body = || body.as_ref().ok()?.get("requestMetadata")?.get(name)?.as_str().map(str::to_owned);
+    let text = in_header.or_else(in_body)?;
     Some(text.parse::<Fault>().map_err(|error| Failure::validation(error.to_string())))
 }
 
-/// Parses, answers, guards and accounts.
-fn complete(shared: &Shared, call: &Call, body: Map<String, Value>) -> Outcome<Completion> {
-    let model = shared.catalogue.resolve(&call.model_id)?;
-    let streams = call.operation == Operation::ConverseStream;
-    if streams && !model.supports.streaming {
-        return Err(Failure::validation("The model is unsupported for streaming."));
-    }
-    let prompt = parse_converse(model, body)?;
-    let guarded = guardrail::answer(&prompt, &shared.region, streams, || {
-        let input = shared.prompt_cache.account(&prompt, call.arrived);
-        check_context(&prompt, input.plain.saturating_add(input.read))?;
-        Ok((answer::compose(&prompt), input))
-    })?;
-    let guardrail::Guarded { answer, input, trace } = guarded;
-    // An input that was blocked never reached the model, so nobody pays for the blocked message.
-    let usage = input.map_or_else(Usage::default, |input| Usage { input, output: answer.tokens() });
-    Ok(Completion { prompt, answer, usage, guardrail_trace: trace, pace: shared.pace.get() })
-}
-
-/// Every family says it differently when the context window is too small.
-fn check_context(prompt: &Prompt, tokens: u32) -> Outcome<()> {
-    let limit = prompt.model.max_input_tokens;
-    if tokens <= limit {
-        return Ok(());
-    }
-    Err(match prompt.model.family {
-        Family::Claude => {
-            Failure::from_model(format!("prompt is too long: {tokens} tokens > {limit} maximum"))
-        }
-        Family::Nova => Failure::from_model(format!(
-            "Input Tokens Exceeded: Number of input tokens exceeds maximum length of {limit}"
-        )),
-        Family::TitanText => Failure::from_model("Input is too long for requested model."),
+/// Does what the operation is for.
+fn perform(shared: &Shared, call: &Call, body: Body) -> Outcome<Rendering> {
+    Ok(match call.operation {
+        Operation::Converse => converse::rendering(&complete(shared, call, body)?),
+        Operation::ConverseStream => converse_stream::rendering(complete(shared, call, body)?),
+        Operation::InvokeModel => invoke::rendering(&complete(shared, call, body)?),
+        Operation::InvokeModelWithResponseStream => invoke_stream::rendering(complete(shared, call, body)?),
+        Operation::CountTokens => at_once(&count_tokens::count(shared, call, body)?),
+        Operation::ApplyGuardrail => at_once(&apply_guardrail::apply(shared, call, body)?),
     })
 }
 
-/// A unary response, after the time the model would have taken.
-async fn unary(completion: &Completion, fault: Option<Fault>, call: Call) -> Response<ReplyBody> {
-    if !completion.pace.is_immediate() {
-        sleep_until(call.arrived + completion.pace.time_of(f64::from(completion.usage.output))).await;
+/// The answer of an operation that wakes no model.
+fn at_once(body: &Value) -> Rendering {
+    Rendering::Whole {
+        body: body.to_string().into_bytes(),
+        headers: HeaderMap::new(),
+        due: Duration::default(),
     }
-    let mut body = converse::body(completion);
-    if matches!(fault, Some(Fault::Cut(_) | Fault::CutMidFrame(_))) {
-        body.truncate(body.len() / 2);
-    }
-    reply::whole(StatusCode::OK, JSON, body, Some(call.open))
 }
 
-fn stream(
+/// Sends an answer at its time, with the faults that hit answers.
+async fn send(
     shared: &Shared,
-    events: Events,
+    rendering: Rendering,
     fault: Option<Fault>,
-    pace: Pace,
     call: Call,
 ) -> Response<ReplyBody> {
-    let clock = Clock::new(call.arrived, pace);
-    reply::events(EventBody::new(events, fault, clock, shared.stopping.clone(), call.open))
+    match rendering {
+        Rendering::Whole { mut body, headers, due } => {
+            if !due.is_zero() {
+                sleep_until(call.arrived + due).await;
+            }
+            if matches!(fault, Some(Fault::Cut(_) | Fault::CutMidFrame(_))) {
+                body.truncate(body.len() / 2);
+            }
+            let mut response = reply::whole(StatusCode::OK, JSON, body, Some(call.open));
+            response.headers_mut().extend(headers);
+            response
+        }
+        Rendering::Stream { events, headers, pace } => {
+            let clock = Clock::new(call.arrived, pace);
+            let body = EventBody::new(events, fault, clock, shared.stopping.clone(), call.open);
+            let mut response = reply::events(body);
+            response.headers_mut().extend(headers);
+            response
+        }
+    }
 }
 
-fn scripted(events: Vec<(String, Value)>) -> Events {
-    Box::new(events.into_iter().map(|(name, payload)| Event {
-        name: name.into(),
-        payload: payload.to_string().into(),
-        tokens: 0.0,
+/// The headers that every stream of the operation has.
+fn stream_headers(operation: Operation) -> HeaderMap {
+    match operation {
+        Operation::InvokeModelWithResponseStream => invoke_stream::headers(),
+        _ => HeaderMap::new(),
+    }
+}
+
+/// Events as they were scripted; a `chunk` of InvokeModelWithResponseStream may be written as its plain JSON.
+fn scripted(events: Vec<(String, Value)>, operation: Operation) -> Events {
+    let wraps = operation == Operation::InvokeModelWithResponseStream;
+    Box::new(events.into_iter().enumerate().map(move |(number, (name, payload))| {
+        if wraps && name == invoke_stream::CHUNK && payload.get("bytes").is_none() {
+            return invoke_stream::chunk(&payload, number);
+        }
+        Event { name: name.into(), payload: payload.to_string().into(), tokens: 0.0 }
     }))
 }

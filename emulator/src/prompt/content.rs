@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::reader::{Place, present};
-use super::{Block, Document, Image, ResultBlock, Source, ToolResult, Ttl};
+use super::{Block, Document, Image, ResultBlock, SearchResult, Source, ToolResult, Ttl};
 use crate::errors::{Failure, Outcome};
 
 const BLOCKS: &[&str] = &[
@@ -59,7 +59,8 @@ pub(super) fn block(at: &Place<'_>, value: Value) -> Outcome<Block> {
     })
 }
 
-fn text(at: &Place<'_>, value: Value) -> Outcome<String> {
+/// Reads a text that says something.
+pub(super) fn text(at: &Place<'_>, value: Value) -> Outcome<String> {
     let text = at.string(value)?;
     if text.trim().is_empty() {
         return Err(Failure::validation(format!(
@@ -128,6 +129,11 @@ fn bytes_or_s3(at: &Place<'_>, kind: &str, value: Value) -> Outcome<Source> {
         let mut members = at.object(value)?;
         return Ok(Source::S3(at.required_string(&mut members, "uri")?));
     }
+    Ok(Source::Bytes(base64_bytes(at, value)?))
+}
+
+/// Reads bytes written as base64 text.
+pub(super) fn base64_bytes(at: &Place<'_>, value: Value) -> Outcome<Bytes> {
     let encoded = at.string(value)?;
     let decoded = STANDARD.decode(&encoded).map_err(|_| {
         Failure::validation(format!(
@@ -137,7 +143,7 @@ fn bytes_or_s3(at: &Place<'_>, kind: &str, value: Value) -> Outcome<Source> {
     if decoded.is_empty() {
         return Err(at.constraint("Member must have length greater than or equal to 1"));
     }
-    Ok(Source::Bytes(Bytes::from(decoded)))
+    Ok(Bytes::from(decoded))
 }
 
 fn document(at: &Place<'_>, value: Value) -> Outcome<Document> {
@@ -145,6 +151,7 @@ fn document(at: &Place<'_>, value: Value) -> Outcome<Document> {
     let format = at.optional_word(&mut members, "format", DOCUMENT_FORMATS)?;
     let name = at.required_string(&mut members, "name")?;
     check_document_name(at, &name)?;
+    let citable = citable(at, &mut members)?;
     let value = at.required(&mut members, "source")?;
     let at = at.member("source");
     let (kind, value) = at.union(value, "DocumentSource", &["bytes", "s3Location", "text", "content"])?;
@@ -154,7 +161,18 @@ fn document(at: &Place<'_>, value: Value) -> Outcome<Document> {
         "content" => Source::Bytes(Bytes::from(text_list(&at, value)?)),
         _ => bytes_or_s3(&at, &kind, value)?,
     };
-    Ok(Document { format: format.unwrap_or_else(|| "txt".to_owned()), name, source })
+    let format = format.unwrap_or_else(|| "txt".to_owned());
+    Ok(Document { format, name, source, chunked: kind == "content", citable })
+}
+
+/// Reads whether citations are enabled.
+pub(super) fn citable(at: &Place<'_>, members: &mut Map<String, Value>) -> Outcome<bool> {
+    let Some(value) = present(members, "citations") else { return Ok(false) };
+    let at = at.member("citations");
+    match at.object(value)?.remove("enabled") {
+        Some(Value::Bool(enabled)) => Ok(enabled),
+        _ => Err(at.member("enabled").constraint("Member must be a boolean")),
+    }
 }
 
 fn check_document_name(at: &Place<'_>, name: &str) -> Outcome<()> {
@@ -242,10 +260,12 @@ fn cited_text(at: &Place<'_>, value: Value) -> Outcome<String> {
 
 fn search_result(at: &Place<'_>, value: Value) -> Outcome<Block> {
     let mut members = at.object(value)?;
-    at.required_string(&mut members, "source")?;
+    let source = at.required_string(&mut members, "source")?;
     let title = at.required_string(&mut members, "title")?;
+    let citable = citable(at, &mut members)?;
     let content = at.required(&mut members, "content")?;
-    Ok(Block::SearchResult { title, text: text_list(&at.member("content"), content)? })
+    let text = text_list(&at.member("content"), content)?;
+    Ok(Block::SearchResult(SearchResult { source, title, text, citable }))
 }
 
 /// The texts of a list of `{"text": ...}`, joined by newlines.

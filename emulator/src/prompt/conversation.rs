@@ -26,8 +26,21 @@ pub(super) fn check(prompt: &Prompt) -> Outcome<()> {
     }
     check_tools(prompt)?;
     check_tool_results(prompt)?;
-    check_amounts(prompt)?;
     check_checkpoints(prompt)
+}
+
+/// Checks what Converse asks for beyond that, whatever the model.
+pub(super) fn check_converse(prompt: &Prompt) -> Outcome<()> {
+    for message in &prompt.messages {
+        let has = |wanted: fn(&Block) -> bool| message.content.iter().any(wanted);
+        if has(|block| matches!(block, Block::Document(_))) && !has(|block| block.as_text().is_some()) {
+            return Err(Failure::validation(
+                "Documents must be accompanied by a text block: a message that includes a document must also \
+                 include a text block.",
+            ));
+        }
+    }
+    check_amounts(prompt)
 }
 
 fn check_turns(prompt: &Prompt) -> Outcome<()> {
@@ -86,13 +99,6 @@ fn check_message(prompt: &Prompt, index: usize, message: &Message) -> Outcome<()
         let at = Position { message: index, part };
         check_role(at, message.role, block)?;
         check_block(prompt, at, block)?;
-    }
-    let has = |wanted: fn(&Block) -> bool| message.content.iter().any(wanted);
-    if has(|block| matches!(block, Block::Document(_))) && !has(|block| block.as_text().is_some()) {
-        return Err(Failure::validation(
-            "Documents must be accompanied by a text block: a message that includes a document must also include a \
-             text block.",
-        ));
     }
     Ok(())
 }

@@ -28,6 +28,9 @@ const MEMBERS: &[&str] = &[
     "outputConfig",
 ];
 
+/// The most stop sequences of one request.
+const MAX_STOP_SEQUENCES: usize = 2_500;
+
 /// Reads and validates a Converse body, as the service and the model behind it would.
 pub(crate) fn parse_converse(model: Arc<Model>, mut body: Map<String, Value>) -> Outcome<Prompt> {
     if let Some(name) = body.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
@@ -61,11 +64,13 @@ pub(crate) fn parse_converse(model: Arc<Model>, mut body: Map<String, Value>) ->
         parameters::check_metadata(&metadata)?;
     }
     conversation::check(&prompt)?;
+    conversation::check_converse(&prompt)?;
     parameters::check(&prompt, &extra)?;
     Ok(prompt)
 }
 
-fn messages(body: &mut Map<String, Value>) -> Outcome<Vec<Message>> {
+/// Reads `messages`.
+pub(super) fn messages(body: &mut Map<String, Value>) -> Outcome<Vec<Message>> {
     let at = Place::root("messages");
     let value = present(body, "messages").unwrap_or(Value::Null);
     let items = at.list(value)?;
@@ -94,7 +99,8 @@ fn message(at: &Place<'_>, value: Value) -> Outcome<Message> {
     Ok(Message { role, content: blocks.collect::<Outcome<_>>()? })
 }
 
-fn system(body: &mut Map<String, Value>) -> Outcome<Vec<SystemBlock>> {
+/// Reads `system`.
+pub(super) fn system(body: &mut Map<String, Value>) -> Outcome<Vec<SystemBlock>> {
     let at = Place::root("system");
     let Some(value) = present(body, "system") else { return Ok(Vec::new()) };
     let items = at.list(value)?.into_iter().enumerate();
@@ -120,7 +126,8 @@ fn system_block(at: &Place<'_>, value: Value) -> Outcome<SystemBlock> {
     }
 }
 
-fn tool_config(body: &mut Map<String, Value>) -> Outcome<(Vec<Tool>, ToolChoice)> {
+/// Reads `toolConfig`.
+pub(super) fn tool_config(body: &mut Map<String, Value>) -> Outcome<(Vec<Tool>, ToolChoice)> {
     let at = Place::root("toolConfig");
     let Some(value) = present(body, "toolConfig") else { return Ok((Vec::new(), ToolChoice::Auto)) };
     let mut members = at.object(value)?;
@@ -189,15 +196,23 @@ fn tool_choice(at: &Place<'_>, value: Value, tools: &[Tool]) -> Outcome<ToolChoi
 fn inference(body: &mut Map<String, Value>) -> Outcome<Inference> {
     let at = Place::root("inferenceConfig");
     let Some(value) = present(body, "inferenceConfig") else { return Ok(Inference::default()) };
-    let mut members = at.object(value)?;
-    let stops = present(&mut members, "stopSequences").unwrap_or_else(|| Value::Array(Vec::new()));
+    inference_members(&at, &mut at.object(value)?)
+}
+
+/// Reads the four settings that Converse and Nova name alike, and leaves the others.
+pub(super) fn inference_members(at: &Place<'_>, members: &mut Map<String, Value>) -> Outcome<Inference> {
+    let stops = present(members, "stopSequences").unwrap_or_else(|| Value::Array(Vec::new()));
     let inside = at.member("stopSequences");
-    let stops = inside.list(stops)?.into_iter().enumerate();
+    let stops = inside.list(stops)?;
+    if stops.len() > MAX_STOP_SEQUENCES {
+        return Err(inside.constraint("Member must have length less than or equal to 2500"));
+    }
+    let stops = stops.into_iter().enumerate();
     let stops = stops.map(|(index, item)| inside.index(index).string(item)).collect::<Outcome<_>>()?;
     Ok(Inference {
-        max_tokens: parameters::max_tokens(&at.member("maxTokens"), present(&mut members, "maxTokens"))?,
-        temperature: parameters::fraction(&at.member("temperature"), present(&mut members, "temperature"))?,
-        top_p: parameters::fraction(&at.member("topP"), present(&mut members, "topP"))?,
+        max_tokens: parameters::max_tokens(&at.member("maxTokens"), present(members, "maxTokens"))?,
+        temperature: parameters::fraction(&at.member("temperature"), present(members, "temperature"))?,
+        top_p: parameters::fraction(&at.member("topP"), present(members, "topP"))?,
         stop_sequences: stops,
     })
 }

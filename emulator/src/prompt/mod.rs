@@ -3,6 +3,7 @@
 mod content;
 mod conversation;
 mod converse;
+mod native;
 mod parameters;
 mod reader;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::models::Model;
 
 pub(crate) use converse::parse_converse;
+pub(crate) use native::{Invocation, PERFORMANCE_LATENCY, REQUEST_METADATA, SERVICE_TIER, parse_native};
 
 /// A validated request to a model.
 #[derive(Debug)]
@@ -47,6 +49,25 @@ pub(crate) struct Prompt {
 }
 
 impl Prompt {
+    /// A prompt that says nothing yet.
+    pub(crate) fn empty(model: Arc<Model>) -> Self {
+        Self {
+            model,
+            system: Vec::new(),
+            messages: Vec::new(),
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            single_tool_use: false,
+            inference: Inference::default(),
+            reasoning: false,
+            output_schema: None,
+            guardrail: None,
+            response_paths: Vec::new(),
+            latency: None,
+            service_tier: None,
+        }
+    }
+
     /// The most tokens the answer may have.
     pub(crate) fn max_tokens(&self) -> u32 {
         self.inference.max_tokens.unwrap_or(self.model.max_output_tokens)
@@ -131,10 +152,7 @@ pub(crate) enum Block {
     },
     /// Reasoning that only the model can read, as base64 text.
     RedactedReasoning(String),
-    SearchResult {
-        title: String,
-        text: String,
-    },
+    SearchResult(SearchResult),
     /// A tool added to or removed from the conversation.
     ToolChange,
 }
@@ -170,6 +188,21 @@ pub(crate) struct Document {
     pub(crate) format: String,
     pub(crate) name: String,
     pub(crate) source: Source,
+    /// Whether the caller gave the text in chunks of its own.
+    pub(crate) chunked: bool,
+    /// Whether the answer may cite it.
+    pub(crate) citable: bool,
+}
+
+/// Something found, for the model to read.
+#[derive(Debug)]
+pub(crate) struct SearchResult {
+    /// Where it was found.
+    pub(crate) source: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    /// Whether the answer may cite it.
+    pub(crate) citable: bool,
 }
 
 /// What a tool gave back.
@@ -223,6 +256,8 @@ pub(crate) enum ToolChoice {
     Auto,
     Any,
     Named(String),
+    /// Tools are known but must not be called; only Claude's native body can say so.
+    None,
 }
 
 /// How long a cache checkpoint lives after its last use.

@@ -3,12 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::reader::Place;
-use super::{Prompt, ToolChoice};
+use super::{Prompt, Role, ToolChoice};
 use crate::errors::{Failure, Outcome};
 use crate::models::Family;
-
-/// The most stop sequences a Converse request may name.
-const MAX_STOP_SEQUENCES: usize = 2_500;
 
 /// The most entries of `requestMetadata`.
 const MAX_METADATA_ENTRIES: usize = 16;
@@ -95,11 +92,6 @@ fn check_lengths(prompt: &Prompt) -> Outcome<()> {
     }
     let stops = &prompt.inference.stop_sequences;
     let at = Place::root("inferenceConfig");
-    if stops.len() > MAX_STOP_SEQUENCES {
-        return Err(at
-            .member("stopSequences")
-            .constraint("Member must have length less than or equal to 2500"));
-    }
     if stops.iter().any(String::is_empty) {
         return Err(at
             .member("stopSequences")
@@ -141,12 +133,21 @@ fn check_thinking(prompt: &Prompt, extra: &Map<String, Value>) -> Outcome<()> {
     if family != Family::Claude {
         return Ok(());
     }
-    if prompt.tool_choice != ToolChoice::Auto {
+    if matches!(prompt.tool_choice, ToolChoice::Any | ToolChoice::Named(_)) {
         return Err(Failure::from_model("Thinking may not be enabled when tool_choice forces tool use."));
     }
     #[expect(clippy::float_cmp, reason = "the service compares with exactly 1")]
     if prompt.inference.temperature.is_some_and(|temperature| temperature != 1.0) {
         return Err(Failure::from_model("`temperature` may only be set to 1 when thinking is enabled."));
+    }
+    if extra.contains_key("top_k") {
+        return Err(Failure::from_model("`top_k` must be unset when thinking is enabled."));
+    }
+    if prompt.messages.last().is_some_and(|last| last.role == Role::Assistant) {
+        return Err(Failure::from_model(
+            "When thinking is enabled, the conversation must end with a user message: the response cannot be \
+             prefilled.",
+        ));
     }
     check_budget(prompt, extra.get("thinking"))
 }

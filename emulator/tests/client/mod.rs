@@ -1,11 +1,19 @@
 //! A plain hyper client for the integration tests: one connection, HTTP/1.1 or HTTP/2, no SDK in between.
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    reason = "each test binary uses its own part; a test's connections need no tracking"
+)]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use aws_smithy_types::event_stream::Message;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bedrock_inference_emulator::{Emulator, Settings};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -93,6 +101,31 @@ impl Client {
         self.send(request.body(Full::new(body.into())).unwrap()).await
     }
 
+    /// Sends a signed-looking POST with headers of its own.
+    pub async fn post_with(&mut self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = Request::post(format!("http://emulator{path}"))
+            .header("host", "emulator")
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=x")
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(self.send(request.body(Full::new(body.to_string().into())).unwrap()).await.unwrap()).await
+    }
+
+    /// Calls InvokeModel and reads the whole answer.
+    pub async fn invoke(&mut self, model: &str, body: &Value) -> Answer {
+        self.post_with(&path(model, "invoke"), &[], body).await
+    }
+
+    /// Calls InvokeModelWithResponseStream and reads the native chunks.
+    pub async fn chunks(&mut self, model: &str, body: &Value) -> Vec<Value> {
+        let path = path(model, "invoke-with-response-stream");
+        let (events, end) = frames(self.post(&path, body.to_string()).await.unwrap()).await;
+        assert_eq!(end, End::Clean);
+        events.iter().map(|(_, payload)| native(payload)).collect()
+    }
+
     /// Calls Converse and reads the whole answer.
     pub async fn converse(&mut self, model: &str, body: &Value) -> Answer {
         read(self.post(&path(model, "converse"), body.to_string()).await.unwrap()).await
@@ -109,6 +142,17 @@ impl Client {
         let request = request.header("host", "emulator").body(Full::new(body.to_string().into())).unwrap();
         read(self.send(request).await.unwrap()).await
     }
+}
+
+/// The native JSON inside the payload of a chunk.
+pub fn native(payload: &Value) -> Value {
+    serde_json::from_slice(&STANDARD.decode(payload["bytes"].as_str().unwrap()).unwrap()).unwrap()
+}
+
+/// A native Claude body with one question.
+pub fn claude(text: &str) -> Value {
+    json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 4096,
+        "messages": [{"role": "user", "content": text}]})
 }
 
 pub fn path(model: &str, verb: &str) -> String {
