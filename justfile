@@ -43,6 +43,11 @@ deny:
 clients:
     cargo test --locked --test clients -- --ignored
 
+# Fuzz every decoder and meter; needs cargo-fuzz, and runs on stable Rust. New inputs go to target/fuzz
+fuzz seconds="60":
+    mkdir -p target/fuzz
+    RUSTC_BOOTSTRAP=1 cargo fuzz run decoders --sanitizer none target/fuzz fuzz/corpus/decoders -- -max_total_time={{seconds}}
+
 # What the gateway adds to a call, beside a direct SDK client
 bench:
     cargo bench --bench overhead

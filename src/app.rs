@@ -85,7 +85,7 @@ pub async fn run(
     let served = async {
         tokio::select! {
             served = server.serve_with_incoming_shutdown(incoming, closing) => served.map_err(AppError::from),
-            failed = become_ready(&started.credentials, &health) => Err(failed.into()),
+            failed = become_ready(&started.credentials, &health, &shutdown) => Err(failed.into()),
         }
     };
     let expired = async {
@@ -159,6 +159,7 @@ fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<G
     let corridor = corridor(Parts {
         catalog: Arc::clone(&catalog),
         home: home.clone(),
+        route: settings.route,
         timeouts: settings.timeouts,
         flights,
         bedrock: started.bedrock.clone(),
@@ -167,17 +168,27 @@ fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<G
 }
 
 /// Reports the service ready once its requests can be signed. Only ends when they never can.
-async fn become_ready(credentials: &Credentials, health: &HealthReporter) -> StartError {
-    loop {
-        match credentials.check().await {
-            Ok(()) => {
-                serving(health, ServingStatus::Serving).await;
-                return std::future::pending().await;
+async fn become_ready(
+    credentials: &Credentials,
+    health: &HealthReporter,
+    shutdown: &CancellationToken,
+) -> StartError {
+    let checks = async {
+        loop {
+            match credentials.check().await {
+                Ok(()) => return None,
+                Err(Some(error)) => return Some(error),
+                Err(None) => sleep(CREDENTIALS_RETRY).await,
             }
-            Err(Some(error)) => return error,
-            Err(None) => sleep(CREDENTIALS_RETRY).await,
         }
+    };
+    // A service that goes down does not become ready any more.
+    match shutdown.run_until_cancelled(checks).await {
+        Some(Some(error)) => return error,
+        Some(None) => serving(health, ServingStatus::Serving).await,
+        None => {}
     }
+    std::future::pending().await
 }
 
 /// What health is reported of: the server as a whole, and each of its services.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub insecure: bool,
     /// Which Bedrock is called.
     pub upstream: UpstreamKind,
+    /// Which side of Bedrock's API conversations take that insist on none.
+    pub route: RouteSetting,
     /// How Bedrock is reached.
     pub aws: AwsSettings,
     /// The gRPC server.
@@ -39,6 +41,18 @@ pub enum UpstreamKind {
     Aws,
     /// The built-in emulator, which makes its answers up.
     Emulator,
+}
+
+/// Which side of Bedrock's API conversations take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteSetting {
+    /// Native where the family's adapter has every member on its tested list, else Converse.
+    Auto,
+    /// InvokeModel with the family's native body.
+    Native,
+    /// Converse.
+    Converse,
 }
 
 /// How Bedrock is reached. What is unset comes from where the AWS SDK looks for it.
@@ -77,9 +91,12 @@ pub struct Timeouts {
     /// Opening a connection to Bedrock.
     #[serde(with = "humantime_serde")]
     pub connect: Duration,
-    /// From sending a request to its first content.
+    /// From sending a request to the first content of its stream.
     #[serde(with = "humantime_serde")]
     pub attempt: Duration,
+    /// From sending a request to the whole answer of a unary call.
+    #[serde(with = "humantime_serde")]
+    pub whole: Duration,
     /// Between two events of a stream.
     #[serde(with = "humantime_serde")]
     pub idle: Duration,
@@ -114,6 +131,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             insecure: false,
             upstream: UpstreamKind::Aws,
+            route: RouteSetting::Auto,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             timeouts: Timeouts::default(),
@@ -143,6 +161,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_millis(3100),
             attempt: Duration::from_secs(120),
+            whole: Duration::from_secs(600),
             idle: Duration::from_secs(60),
             drain: Duration::from_secs(120),
         }
@@ -166,7 +185,7 @@ impl Settings {
             builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
         }
         let environment = config::Environment::with_prefix(PREFIX)
-            .source(Some(environment(std::env::vars())))
+            .source(Some(environment(variables())))
             .prefix_separator("_")
             .separator("__")
             .list_separator(",")
@@ -182,6 +201,7 @@ impl Settings {
         let positive = [
             ("timeouts.connect", !self.timeouts.connect.is_zero()),
             ("timeouts.attempt", !self.timeouts.attempt.is_zero()),
+            ("timeouts.whole", !self.timeouts.whole.is_zero()),
             ("timeouts.idle", !self.timeouts.idle.is_zero()),
             ("server.max_message_bytes", self.server.max_message_bytes > 0),
             ("aws.connections", self.aws.connections > 0),
@@ -195,11 +215,39 @@ impl Settings {
     }
 }
 
-/// Our variables. Kubernetes describes a Service called `bedrock-inference` to every pod beside it under the
-/// same prefix, so those (`..._SERVICE_HOST`, `..._PORT_50051_TCP`) are left out.
+impl AwsSettings {
+    /// The endpoint that somebody has named for Bedrock, here or in the AWS SDK's variables. `None` where the
+    /// SDK finds one by itself.
+    #[must_use]
+    pub fn named_endpoint(&self) -> Option<String> {
+        let variable = |wanted: &str| variables().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        self.endpoint
+            .clone()
+            .or_else(|| variable("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"))
+            .or_else(|| variable("AWS_ENDPOINT_URL"))
+    }
+}
+
+/// The environment; what is not text there is none of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Our variables. Kubernetes describes a Service called `bedrock-inference`, or `bedrock-inference-admin`, to every
+/// pod beside it under the same prefix, so its names are left out.
 fn environment(all: impl Iterator<Item = (String, String)>) -> config::Map<String, String> {
-    let links = [format!("{PREFIX}_SERVICE_"), format!("{PREFIX}_PORT")];
-    all.filter(|(name, _)| !links.iter().any(|link| name.starts_with(link))).collect()
+    all.filter(|(name, _)| !is_of_kubernetes(name)).collect()
+}
+
+/// `..._SERVICE_HOST`, `..._SERVICE_PORT`, `..._SERVICE_PORT_GRPC`, `..._PORT`, `..._PORT_50051_TCP_ADDR`.
+fn is_of_kubernetes(name: &str) -> bool {
+    let port = |rest: &str| match rest.strip_prefix('_') {
+        Some(number) => number.starts_with(|first: char| first.is_ascii_digit()),
+        None => rest.is_empty(),
+    };
+    ["_SERVICE_HOST", "_SERVICE_PORT"].iter().any(|mark| name.contains(mark))
+        || name.match_indices("_PORT").any(|(at, mark)| name.get(at + mark.len()..).is_some_and(port))
 }
 
 #[cfg(test)]
@@ -208,15 +256,25 @@ mod tests {
 
     #[test]
     fn variables_of_kubernetes_are_not_ours() {
-        let names = [
-            "BEDROCK_INFERENCE_LISTEN",
-            "BEDROCK_INFERENCE_SERVICE_HOST",
-            "BEDROCK_INFERENCE_SERVICE_PORT_GRPC",
-            "BEDROCK_INFERENCE_PORT",
-            "BEDROCK_INFERENCE_PORT_50051_TCP_ADDR",
+        let services = ["BEDROCK_INFERENCE", "BEDROCK_INFERENCE_ADMIN", "BEDROCK_INFERENCE_PORTAL_2"];
+        let ends = [
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_GRPC",
+            "PORT",
+            "PORT_50051_TCP",
+            "PORT_50051_TCP_ADDR",
         ];
-        let kept = environment(names.map(|name| (name.to_owned(), String::new())).into_iter());
-        assert_eq!(kept.into_keys().collect::<Vec<_>>(), ["BEDROCK_INFERENCE_LISTEN"]);
+        let names = services.iter().flat_map(|service| ends.map(|end| format!("{service}_{end}")));
+        assert!(environment(names.map(|name| (name, String::new()))).is_empty());
+    }
+
+    #[test]
+    fn variables_that_look_like_those_of_kubernetes_are_ours() {
+        let names =
+            ["BEDROCK_INFERENCE_LISTEN", "BEDROCK_INFERENCE_SERVER__PORTS", "BEDROCK_INFERENCE_PORT_X"];
+        let kept = environment(names.iter().map(|name| ((*name).to_owned(), String::new())));
+        assert_eq!(kept.len(), names.len(), "{kept:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A gRPC gateway to Amazon Bedrock.
 //!
 //! The modules stand in one line, ground first; each uses only names of those before it
-//! (`tests/house.rs` checks it). `ARCHITECTURE.md` has the plan of the whole house.
+//! (`tests/house/` checks it). `ARCHITECTURE.md` has the plan of the whole house.
 //!
 //! - ground: [`error`], [`config`], [`telemetry`]
 //! - facts: [`principal`], [`catalog`]

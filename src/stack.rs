@@ -6,7 +6,7 @@ use tower::ServiceBuilder;
 
 use crate::call::CallService;
 use crate::catalog::{Catalog, Home};
-use crate::config::Timeouts;
+use crate::config::{RouteSetting, Timeouts};
 use crate::invoke::invoke;
 use crate::layers::{Flights, attempt_timeout, first_content, flight, idle, record, resolve};
 use crate::upstream::Bedrock;
@@ -18,6 +18,8 @@ pub struct Parts {
     pub catalog: Arc<Catalog>,
     /// Where the service stands.
     pub home: Home,
+    /// Which side of Bedrock's API conversations take.
+    pub route: RouteSetting,
     /// The clocks of a call.
     pub timeouts: Timeouts,
     /// The tasks that run upstream calls.
@@ -43,8 +45,8 @@ pub fn corridor(parts: Parts) -> CallService {
         // Silence after the first content; outside the attempt's clock, which only runs until then.
         .layer(idle(parts.timeouts.idle))
         // Silence before the first content.
-        .layer(attempt_timeout(parts.timeouts.attempt))
+        .layer(attempt_timeout(parts.timeouts))
         // Innermost, so that every layer above sees early failures as errors, not as broken streams.
         .layer(first_content())
-        .service(invoke(parts.bedrock))
+        .service(invoke(parts.bedrock, parts.route))
 }

@@ -11,10 +11,11 @@ pub mod contract;
 pub mod converse;
 
 pub mod claude;
+pub mod generic;
 pub mod nova;
 pub mod titan;
 
 use contract::Family;
 
 /// Every family, in the order in which the catalogue lists them.
-pub const FAMILIES: [Family; 3] = [claude::FAMILY, nova::FAMILY, titan::FAMILY];
+pub const FAMILIES: &[Family] = &[claude::FAMILY, generic::FAMILY, nova::FAMILY, titan::FAMILY];

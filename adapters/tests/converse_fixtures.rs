@@ -13,12 +13,15 @@
     reason = "tests"
 )]
 
+#[path = "conformance/golden.rs"]
+mod golden;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bedrock_inference_adapters::contract::{AdapterError, Event, Fold, Grammar, Piece, StreamDecoder};
 use bedrock_inference_adapters::converse::ConverseDecoder;
-use bedrock_inference_proto::codec::{self, Shape};
+use bedrock_inference_proto::codec;
 use bedrock_inference_proto::v1::{ConverseResponse, Warning};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -37,7 +40,7 @@ fn run(feed: impl FnOnce(&mut Vec<Event>) -> Result<(), AdapterError>) -> Outcom
     let (mut grammar, mut fold, mut lines) = (Grammar::default(), Fold::default(), String::new());
     let mut end = feed(&mut events);
     for event in events {
-        writeln!(lines, "{}", line(&event)).unwrap();
+        writeln!(lines, "{}", golden::line(&event)).unwrap();
         end = end.and_then(|()| grammar.accept(&event));
         fold.add(event);
     }
@@ -48,9 +51,7 @@ fn run(feed: impl FnOnce(&mut Vec<Event>) -> Result<(), AdapterError>) -> Outcom
         Ok(()) if complete => lines.push_str("=> complete\n"),
         Ok(()) => lines.push_str("=> incomplete\n"),
     }
-    for warning in &warnings {
-        writeln!(lines, "warning {:?} at {}", warning.kind(), warning.path).unwrap();
-    }
+    lines.extend(warnings.iter().map(golden::warning));
     Outcome { lines, folded: complete.then_some(reply), warnings }
 }
 
@@ -72,25 +73,6 @@ fn stream(lines: &str) -> Outcome {
     })
 }
 
-/// One event, as its name and AWS's JSON where that can say it.
-fn line(event: &Event) -> String {
-    fn body<T: Shape + std::fmt::Debug>(message: &T) -> String {
-        codec::write(message).map_or_else(|_| format!("{message:?}"), |json| String::from_utf8(json).unwrap())
-    }
-    let body = match event {
-        Event::MessageStart(event) => body(event),
-        Event::ContentBlockStart(event) => body(event),
-        Event::ContentBlockDelta(event) => body(event),
-        Event::ContentBlockStop(event) => body(event),
-        Event::Block { index, block } => format!("{index} {}", body(block.as_ref())),
-        Event::MessageStop(event) => body(event.as_ref()),
-        Event::Metadata(event) => body(event.as_ref()),
-        Event::Raw(bytes) => format!("{bytes:?}"),
-        Event::Warning(warning) => format!("{:?} at {}", warning.kind(), warning.path),
-    };
-    format!("{} {body}", event.name())
-}
-
 #[test]
 fn every_fixture_gives_what_was_recorded() {
     let cases = cases();
@@ -100,16 +82,17 @@ fn every_fixture_gives_what_was_recorded() {
         let stream = std::fs::read_to_string(case.join("stream.jsonl")).ok().map(|lines| stream(&lines));
         assert!(reply.is_some() || stream.is_some(), "{} is empty", case.display());
         let lines = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.lines.clone());
-        check(&case.join("reply.events"), lines(&reply));
-        check(&case.join("stream.events"), lines(&stream));
+        golden::check(&case.join("reply.events"), lines(&reply));
+        golden::check(&case.join("stream.events"), lines(&stream));
         let folded: Vec<_> = [reply, stream].into_iter().flatten().filter_map(|form| form.folded).collect();
         if let [whole, streamed] = folded.as_slice() {
             assert_eq!(whole, streamed, "{}: the two forms differ", case.display());
         }
-        let json = folded.first().and_then(|reply| codec::write(reply).ok()).map(|json| pretty(&json));
+        let json =
+            folded.first().and_then(|reply| codec::write(reply).ok()).map(|json| golden::pretty(&json));
         let text = folded.first().filter(|_| json.is_none()).map(|reply| format!("{reply:#?}\n"));
-        check(&case.join("folded.json"), json);
-        check(&case.join("folded.txt"), text);
+        golden::check(&case.join("folded.json"), json);
+        golden::check(&case.join("folded.txt"), text);
     }
 }
 
@@ -157,39 +140,6 @@ fn every_stop_reason_passes_through_in_both_forms() {
         assert_eq!(whole.stop_reason.as_deref(), Some(reason));
         assert_eq!(Some(whole), stream(&frames.join("\n")).folded, "{reason}");
     }
-}
-
-/// Compares with a golden file; `None` stands for no file.
-#[track_caller]
-fn check(path: &Path, found: Option<String>) {
-    if std::env::var_os("BLESS").is_some() {
-        match &found {
-            Some(text) => std::fs::write(path, text).unwrap(),
-            None => drop(std::fs::remove_file(path)),
-        }
-    }
-    assert_eq!(found, std::fs::read_to_string(path).ok(), "{}", path.display());
-}
-
-/// Indents without touching a number: a `serde_json::Value` would round.
-fn pretty(json: &[u8]) -> String {
-    let (mut text, mut depth, mut quoted, mut escaped) = (String::new(), 0, false, false);
-    let mut letters = std::str::from_utf8(json).unwrap().chars().peekable();
-    while let Some(letter) = letters.next() {
-        text.push(letter);
-        quoted ^= letter == '"' && !escaped;
-        escaped = letter == '\\' && !escaped;
-        let next = letters.peek().copied().unwrap_or_default();
-        let closes = matches!(next, '}' | ']');
-        let opens = matches!(letter, '{' | '[') && !closes;
-        if !quoted && (opens || letter == ',' || closes && !matches!(letter, '{' | '[')) {
-            depth = if opens { depth + 1 } else { depth - usize::from(closes) };
-            write!(text, "\n{}", "  ".repeat(depth)).unwrap();
-        } else if !quoted && letter == ':' {
-            text.push(' ');
-        }
-    }
-    text + "\n"
 }
 
 fn cases() -> Vec<PathBuf> {

@@ -49,10 +49,37 @@ fn every_member_survives() {
 }
 
 #[test]
+fn every_member_of_counting_and_guardrails_survives() {
+    let model = model::load();
+    let mut sampler = Sampler::new(&model);
+    survives::<v1::CountTokensRequest>("CountTokensRequest", &mut sampler);
+    survives::<v1::CountTokensResponse>("CountTokensResponse", &mut sampler);
+    survives::<v1::ApplyGuardrailRequest>("ApplyGuardrailRequest", &mut sampler);
+    survives::<v1::ApplyGuardrailResponse>("ApplyGuardrailResponse", &mut sampler);
+    for name in model.structures(&BESIDE_CONVERSE[3..]) {
+        for (member, _) in model.shape(&name).members() {
+            let covered = sampler.covered().contains(&(name.clone(), member.to_owned()));
+            assert!(covered, "{name}.{member} was not in a sample");
+        }
+    }
+}
+
+/// Shapes of the other operations. The bodies of the first three are the models' own.
+const BESIDE_CONVERSE: [&str; 7] = [
+    "InvokeModelRequest",
+    "InvokeModelResponse",
+    "PayloadPart",
+    "CountTokensRequest",
+    "CountTokensResponse",
+    "ApplyGuardrailRequest",
+    "ApplyGuardrailResponse",
+];
+
+#[test]
 fn every_member_has_its_aws_name_in_proto3_json() {
     let model = model::load();
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
-    for name in converse_structures(&model) {
+    for name in converse_structures(&model).into_iter().chain(model.structures(&BESIDE_CONVERSE)) {
         let message = message(&pool, &name);
         let shape = model.shape(&name);
         for member in shape.members.keys() {

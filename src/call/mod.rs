@@ -3,11 +3,11 @@
 mod options;
 mod reply;
 mod report;
+mod request;
 
 use std::sync::Arc;
 
-use bedrock_inference_adapters::contract::ConverseCall;
-use bedrock_inference_proto::v1::{CallOptions, OnDisconnect};
+use bedrock_inference_proto::v1::{CallOptions, OnDisconnect, Route};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
@@ -17,6 +17,7 @@ use crate::principal::Principal;
 
 pub use reply::{End, Events, Reply};
 pub use report::Report;
+pub use request::{Asked, InvokeCall, Request};
 
 /// The corridor, or what is left of it: takes a call, gives its reply.
 pub type CallService = BoxCloneSyncService<Call, Reply, Error>;
@@ -33,10 +34,12 @@ pub struct Call {
     pub request_id: String,
     /// When the caller stops waiting; `None` for never.
     pub deadline: Option<Instant>,
-    /// The model id as the caller gave it.
+    /// The model id as the caller gave it; empty for a request without a model.
     pub model_asked: String,
-    /// The request.
-    pub converse: Arc<ConverseCall>,
+    /// What is asked.
+    pub request: Arc<Request>,
+    /// The route that the caller insists on, if any.
+    pub route: Route,
     /// What becomes of paid work when the caller goes away.
     pub on_disconnect: OnDisconnect,
     /// Where to send it; empty until `resolve`.
@@ -56,39 +59,40 @@ impl Call {
         principal: Principal,
         deadline: Option<Instant>,
         model_header: Option<&str>,
-        converse: ConverseCall,
+        asked: Asked,
         report: Report,
     ) -> Result<Self, Error> {
-        let options = converse.request.options.clone().unwrap_or_default();
+        let options = asked.options.unwrap_or_default();
         let request_id = request_id(&options)?;
         report.accepted(&request_id);
         options::check(&options, &report)?;
-        let in_body = converse.request.model_id.as_deref().filter(|id| !id.is_empty());
+        let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
-        if model_asked.is_empty() {
-            return Err(Error::invalid("modelId", "is not set, and neither is metadata x-bedrock-model-id"));
+        if asked.request.needs_model() {
+            check_model_id(&model_asked)?;
+            report.asked(&model_asked);
         }
-        if model_asked.len() > LONGEST_MODEL_ID {
-            let found = model_asked.len();
-            let context = format!("has {found} bytes; at most {LONGEST_MODEL_ID} are accepted");
-            return Err(Error::invalid("modelId", context));
-        }
-        report.asked(&model_asked);
         let on_disconnect = match options.on_disconnect() {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
         };
-        let converse = Arc::new(converse);
         Ok(Self {
             principal,
             request_id,
             deadline,
             model_asked,
-            converse,
+            request: Arc::new(asked.request),
+            route: options.route(),
             on_disconnect,
             targets: Vec::new(),
             report,
         })
+    }
+
+    /// The same call with another request in it.
+    #[must_use]
+    pub fn with(&self, request: Request) -> Self {
+        Self { request: Arc::new(request), ..self.clone() }
     }
 
     /// The target that an attempt is for.
@@ -98,6 +102,17 @@ impl Call {
     pub fn target(&self) -> Result<&Target, Error> {
         self.targets.first().ok_or_else(|| Error::new(Reason::Panic, "the call has no target"))
     }
+}
+
+fn check_model_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() {
+        return Err(Error::invalid("modelId", "is not set, and neither is metadata x-bedrock-model-id"));
+    }
+    if id.len() > LONGEST_MODEL_ID {
+        let context = format!("has {} bytes; at most {LONGEST_MODEL_ID} are accepted", id.len());
+        return Err(Error::invalid("modelId", context));
+    }
+    Ok(())
 }
 
 fn request_id(options: &CallOptions) -> Result<String, Error> {

@@ -23,9 +23,6 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Result<(), Error>
     if let Some((path, value, _)) = unknown.iter().find(|(.., unknown)| *unknown) {
         return Err(Error::invalid(*path, format!("is {value}, which this version does not know")));
     }
-    if options.route() == Route::Native {
-        return Err(Error::invalid("options.route", "is ROUTE_NATIVE; this version has ROUTE_CONVERSE only"));
-    }
     if options.cost_cap_pico_usd.is_some() {
         return Err(Error::invalid("options.costCapPicoUsd", "is set; this version keeps no accounts yet"));
     }

@@ -30,9 +30,9 @@ pub enum End {
 }
 
 impl Reply {
-    /// A reply of these events.
+    /// A reply of these events. It may be polled again after its end.
     pub fn new(events: impl Stream<Item = Result<Event, Error>> + Send + 'static) -> Self {
-        Self { events: events.boxed() }
+        Self { events: events.fuse().boxed() }
     }
 
     /// Puts a layer's after-work where the reply ends. It runs exactly once.

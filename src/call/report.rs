@@ -26,13 +26,13 @@ struct Notes {
 }
 
 impl Report {
-    /// An empty report of a call that arrives now.
+    /// An empty report of a call that arrived then.
     #[must_use]
-    pub fn begin() -> Self {
+    pub fn begin(arrived: Instant) -> Self {
         let report = CallReport { cache_status: CacheStatus::Bypass.into(), ..CallReport::default() };
         Self(Arc::new(Mutex::new(Notes {
             report,
-            arrived: Instant::now(),
+            arrived,
             dispatched: None,
             first_content: None,
             last_event: None,
@@ -61,6 +61,12 @@ impl Report {
         self.notes().report.warnings.push(warning);
     }
 
+    /// Notes a member of the reply that this version does not know.
+    pub fn unknown_member(&self, path: String) {
+        let message = "Bedrock sent something that this version does not know".to_owned();
+        self.warn(Warning { kind: WarningKind::UnknownMember.into(), path, message });
+    }
+
     /// Notes an option that this version cannot honour.
     pub fn unsupported_option(&self, path: &str, message: &str) {
         self.warn(Warning {
@@ -74,7 +80,9 @@ impl Report {
     pub fn attempt_begins(&self, target: &Target) {
         let mut notes = self.notes();
         notes.dispatched.get_or_insert_with(Instant::now);
-        target.entry.model.id.clone_into(&mut notes.report.model);
+        if let Some(entry) = &target.entry {
+            entry.model.id.clone_into(&mut notes.report.model);
+        }
         notes.report.inference_profile = target.inference_profile.clone().unwrap_or_default();
         target.region.clone_into(&mut notes.report.region);
         notes.report.attempts.push(Attempt {
@@ -82,6 +90,12 @@ impl Report {
             region: target.region.clone(),
             ..Attempt::default()
         });
+    }
+
+    /// Whether the upstream has been called.
+    #[must_use]
+    pub fn was_dispatched(&self) -> bool {
+        self.notes().dispatched.is_some()
     }
 
     /// Notes AWS's id of the attempt that is under way.
@@ -164,7 +178,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn timings_add_up() {
         for reached in 0..=3 {
-            let report = Report::begin();
+            let report = Report::begin(Instant::now());
             tokio::time::advance(Duration::from_millis(3)).await;
             let began = Instant::now();
             if reached > 0 {

@@ -24,7 +24,7 @@ impl<'a> ModelId<'a> {
         let mut parts = asked.splitn(6, ':').skip(1);
         let (partition, service) = (parts.next()?, parts.next()?);
         let (region, account) = (parts.next()?, parts.next()?);
-        if !partition.starts_with("aws") || service != "bedrock" || region.is_empty() {
+        if !partition.starts_with("aws") || service != "bedrock" || !is_region(region) {
             return None;
         }
         match (parts.next()?.split_once('/')?, account) {
@@ -50,6 +50,17 @@ impl<'a> ModelId<'a> {
     }
 }
 
+/// Whether it has the form of a region, such as `us-gov-west-1`. Clients are kept for each.
+fn is_region(text: &str) -> bool {
+    let mut words = text.split('-');
+    let number =
+        words.next_back().is_some_and(|word| word.len() == 1 && word.bytes().all(|b| b.is_ascii_digit()));
+    let words: Vec<_> = words.collect();
+    let letters =
+        |word: &&str| (2..=12).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
+    number && (2..=3).contains(&words.len()) && words.iter().all(letters)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +83,8 @@ mod tests {
             (format!("arn:aws:bedrock:us-east-1:123456789012:inference-profile/{base}"), None),
             ("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2".to_owned(), None),
             ("arn:aws:sagemaker:us-east-1:123456789012:endpoint/x".to_owned(), None),
+            (format!("arn:aws:bedrock:nowhere::foundation-model/{base}"), None),
+            (format!("arn:aws:bedrock:us-east-1.evil.com/::foundation-model/{base}"), None),
             ("arn:".to_owned(), None),
             ("us.".to_owned(), Some(("us.", None, None))),
         ];

@@ -63,9 +63,23 @@ impl Catalog {
     /// `MODEL_NOT_FOUND` for an id that is not in the catalogue, `INFERENCE_PROFILE_REQUIRED` for a base id
     /// of a model that is not sold in the home geography.
     pub fn resolve(&self, asked: &str, home: &Home) -> Result<Target, Error> {
+        let (entry, id) = self.find(asked)?;
+        Target::new(entry, asked, &id, home)
+    }
+
+    /// What counting tokens by this id reaches: the bare id, whatever the model is sold through.
+    ///
+    /// # Errors
+    /// `MODEL_NOT_FOUND` for an id that is not in the catalogue.
+    pub fn resolve_bare(&self, asked: &str, home: &Home) -> Result<Target, Error> {
+        let (entry, id) = self.find(asked)?;
+        Ok(Target::bare(entry, &id, home))
+    }
+
+    fn find<'a>(&self, asked: &'a str) -> Result<(Arc<Entry>, ModelId<'a>), Error> {
         let id = ModelId::parse(asked).ok_or_else(|| self.not_found(asked))?;
         let entry = self.models.get(id.base).ok_or_else(|| self.not_found(asked))?;
-        Target::new(Arc::clone(entry), asked, &id, home)
+        Ok((Arc::clone(entry), id))
     }
 
     fn not_found(&self, asked: &str) -> Error {

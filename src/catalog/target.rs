@@ -8,12 +8,12 @@ use super::Entry;
 use super::id::ModelId;
 use crate::error::{Error, Reason};
 
-/// A model, in the form and the region in which it is called.
+/// A model in the form and the region in which it is called, or a region alone.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The model and its adapter.
-    pub entry: Arc<Entry>,
-    /// What Bedrock is called with: a base id, a profile id, or an ARN.
+    /// The model and its adapter; `None` for what needs no model.
+    pub entry: Option<Arc<Entry>>,
+    /// What Bedrock is called with: a base id, a profile id, or an ARN; empty without a model.
     pub model_id: String,
     /// The inference profile's id, where it is called through one.
     pub inference_profile: Option<String>,
@@ -31,6 +31,26 @@ pub struct Home {
 }
 
 impl Target {
+    /// A region, for what needs no model.
+    #[must_use]
+    pub fn region_only(region: &str) -> Self {
+        Self { entry: None, model_id: String::new(), inference_profile: None, region: region.to_owned() }
+    }
+
+    /// The model and its adapter.
+    ///
+    /// # Errors
+    /// There is none: a bug of ours.
+    pub fn entry(&self) -> Result<&Arc<Entry>, Error> {
+        self.entry.as_ref().ok_or_else(|| Error::new(Reason::Panic, "the target has no model"))
+    }
+
+    /// By the bare id, the only one that AWS counts tokens for.
+    pub(super) fn bare(entry: Arc<Entry>, id: &ModelId<'_>, home: &Home) -> Self {
+        let region = id.region.unwrap_or(&home.region).to_owned();
+        Self { model_id: entry.model.id.clone(), entry: Some(entry), inference_profile: None, region }
+    }
+
     pub(super) fn new(entry: Arc<Entry>, asked: &str, id: &ModelId<'_>, home: &Home) -> Result<Self, Error> {
         let region = id.region.unwrap_or(&home.region).to_owned();
         let (model_id, inference_profile) = match id.profile {
@@ -41,7 +61,7 @@ impl Target {
                 (profile.clone(), Some(profile))
             }
         };
-        Ok(Self { entry, model_id, inference_profile, region })
+        Ok(Self { entry: Some(entry), model_id, inference_profile, region })
     }
 }
 

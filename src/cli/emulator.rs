@@ -11,7 +11,8 @@ use super::{Failure, Interrupts, show};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Point any AWS SDK at it:\n  \
     export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:4570\n  \
-    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_REGION=us-east-1")]
+    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator\n  \
+    export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")]
 pub(super) struct Emulate {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4570")]

@@ -36,7 +36,7 @@ struct Arguments {
 enum Command {
     /// Serve the API.
     Serve(serve::Serve),
-    /// Start an emulator and a service, and make one call of each kind.
+    /// Start an emulator and a service, and make calls of seven kinds.
     Demo(demo::Demo),
     /// Ask a model through a running service, and stream its answer.
     Ask(ask::Ask),
@@ -61,17 +61,19 @@ struct ConfigFile {
 struct Failure {
     message: String,
     code: u8,
+    /// Whether the message has been logged, and is not to be told again.
+    logged: bool,
 }
 
 impl Failure {
     /// The operator must change something before another try can succeed.
     fn usage(message: impl ToString) -> Self {
-        Self { message: message.to_string(), code: 2 }
+        Self { message: message.to_string(), code: 2, logged: false }
     }
 
     /// It went wrong this time.
     fn run(message: impl ToString) -> Self {
-        Self { message: message.to_string(), code: 1 }
+        Self { message: message.to_string(), code: 1, logged: false }
     }
 }
 
@@ -96,11 +98,21 @@ pub fn main() -> ExitCode {
     exit(result)
 }
 
+/// This program as it was started, for commands that are to be copied.
+fn program() -> String {
+    let started = std::env::args_os().next().filter(|name| !name.is_empty());
+    let name =
+        started.map_or_else(|| env!("CARGO_PKG_NAME").into(), |name| name.to_string_lossy().into_owned());
+    if name.contains(' ') { format!("'{name}'") } else { name }
+}
+
 fn exit(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            show::error(&failure.message);
+            if !failure.logged {
+                show::error(&failure.message);
+            }
             ExitCode::from(failure.code)
         }
     }

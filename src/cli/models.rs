@@ -1,5 +1,7 @@
 //! `models`: the catalogue, as a table or as JSON.
 
+use std::collections::BTreeSet;
+
 use bedrock_inference_adapters::contract::Capability;
 
 use super::{Failure, show};
@@ -24,9 +26,10 @@ impl Models {
         let catalog = Catalog::built_in().map_err(Failure::run)?;
         let wanted: Vec<_> = catalog.models().filter(|entry| self.wants(entry)).collect();
         if wanted.is_empty() {
-            return Err(Failure::usage(
-                "no such models; families are claude, nova and titan, and --all adds what AWS no longer serves",
-            ));
+            return Err(Failure::usage(format!(
+                "no such models; families are {}, and --all adds what AWS no longer serves",
+                families(&catalog)
+            )));
         }
         if !self.json {
             show::line(show::styled(row("MODEL", "CONTEXT", "PROFILES", "CAN"), show::Style::Bold));
@@ -45,6 +48,52 @@ impl Models {
     }
 }
 
+/// `claude, generic, nova and titan`.
+fn families(catalog: &Catalog) -> String {
+    let names: BTreeSet<_> = catalog.models().map(|entry| entry.adapter.family()).collect();
+    let names = Vec::from_iter(names);
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Every capability, under the API's name.
+const CAPABILITIES: [(Capability, &str); 14] = [
+    (Capability::Converse, "converse"),
+    (Capability::Invoke, "invoke"),
+    (Capability::Streaming, "streaming"),
+    (Capability::System, "system"),
+    (Capability::Tools, "tools"),
+    (Capability::Images, "images"),
+    (Capability::Documents, "documents"),
+    (Capability::Video, "video"),
+    (Capability::Reasoning, "reasoning"),
+    (Capability::PromptCaching, "promptCaching"),
+    (Capability::StructuredOutput, "structuredOutput"),
+    (Capability::CountTokens, "countTokens"),
+    (Capability::SamplingParams, "samplingParams"),
+    (Capability::TemperatureWithTopP, "temperatureWithTopP"),
+];
+
+/// Those that the table shows, by its shorter names.
+const SHOWN: [(Capability, &str); 8] = [
+    (Capability::Converse, "converse"),
+    (Capability::Invoke, "invoke"),
+    (Capability::Tools, "tools"),
+    (Capability::Images, "images"),
+    (Capability::Documents, "documents"),
+    (Capability::Video, "video"),
+    (Capability::Reasoning, "reasoning"),
+    (Capability::PromptCaching, "caching"),
+];
+
+/// The names of what a model can do.
+fn can(entry: &Entry, names: &[(Capability, &'static str)]) -> Vec<&'static str> {
+    names.iter().filter(|(capability, _)| entry.model.can(*capability)).map(|(_, name)| *name).collect()
+}
+
 fn row(model: &str, context: &str, profiles: &str, can: &str) -> String {
     format!("{model:<48} {context:>9}  {profiles:<34} {can}")
 }
@@ -56,19 +105,7 @@ fn table(entry: &Entry) -> String {
     if model.on_demand {
         profiles = format!("(base) {profiles}");
     }
-    let can: Vec<_> = [
-        (Capability::Tools, "tools"),
-        (Capability::Images, "images"),
-        (Capability::Documents, "documents"),
-        (Capability::Video, "video"),
-        (Capability::Reasoning, "reasoning"),
-        (Capability::PromptCaching, "caching"),
-    ]
-    .into_iter()
-    .filter(|(capability, _)| model.can(*capability))
-    .map(|(_, name)| name)
-    .collect();
-    row(&model.id, &context, &profiles, &can.join(" "))
+    row(&model.id, &context, &profiles, &can(entry, &SHOWN).join(" "))
 }
 
 fn json(entry: &Entry) -> String {
@@ -81,6 +118,7 @@ fn json(entry: &Entry) -> String {
         "onDemand": model.on_demand,
         "maxInputTokens": model.limits.max_input_tokens,
         "maxOutputTokens": model.limits.max_output_tokens,
+        "capabilities": can(entry, &CAPABILITIES),
         "lifecycle": model.lifecycle.status,
         "eolDate": model.lifecycle.eol_date,
     })

@@ -78,13 +78,15 @@ pub(super) fn json(name: &str, message: &impl Message, pretty: bool) -> Result<S
 /// A call report in a few lines.
 pub(super) fn report(report: &CallReport) -> String {
     let route = match report.route() {
-        Route::Native => "native",
-        Route::Converse | Route::Unspecified => "converse",
+        Route::Native => " by native",
+        Route::Converse => " by converse",
+        // Counting and guardrails have one way only.
+        Route::Unspecified => "",
     };
     let served = if report.inference_profile.is_empty() { &report.model } else { &report.inference_profile };
     let mut lines = vec![
         format!("request   {}  (aws {})", report.request_id, or_dash(&report.aws_request_id)),
-        format!("served    {} in {} by {route}", or_dash(served), or_dash(&report.region)),
+        format!("served    {} in {}{route}", or_dash(served), or_dash(&report.region)),
     ];
     if let Some(tokens) = &report.tokens {
         let written = tokens.cache_write_5m + tokens.cache_write_1h;

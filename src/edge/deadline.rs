@@ -11,9 +11,14 @@ use tower::Layer;
 use super::{HttpService, layer, pass};
 use crate::error::{Error, Reason, grpc_response};
 
-/// When the caller stops waiting; an extension of requests that have a deadline.
+/// When a request arrived, and when its caller stops waiting; an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline(pub Instant);
+pub struct Arrival {
+    /// When its headers were there.
+    pub at: Instant,
+    /// When its caller stops waiting; `None` for never.
+    pub deadline: Option<Instant>,
+}
 
 /// Answers `CLIENT_DEADLINE` when the deadline passes before there are headers, and refuses a header that is
 /// not of gRPC's form.
@@ -27,9 +32,7 @@ pub(super) fn deadline() -> impl Layer<HttpService, Service = HttpService> + Clo
         let timeout = timeout(request.headers());
         let deadline = timeout.as_ref().ok().copied().flatten().and_then(|limit| arrived.checked_add(limit));
         let alarm = deadline.map(sleep_until);
-        if let Some(deadline) = deadline {
-            request.extensions_mut().insert(Deadline(deadline));
-        }
+        request.extensions_mut().insert(Arrival { at: arrived, deadline });
         async move {
             if let Err(error) = timeout {
                 return grpc_response(&error);

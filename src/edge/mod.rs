@@ -19,7 +19,7 @@ use tower::{Layer, ServiceBuilder, service_fn};
 
 use crate::principal::Authenticator;
 
-pub use deadline::Deadline;
+pub use deadline::Arrival;
 pub use web::web;
 
 /// An HTTP service that speaks gRPC.

@@ -5,12 +5,16 @@ use tonic_web::GrpcWebLayer;
 use tower::layer::util::Stack;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-/// Headers that a page must be able to read: gRPC-Web sends errors without a body in them.
-const EXPOSED: [HeaderName; 4] = [
+/// Headers that a page must be able to read: gRPC-Web sends errors without a body in them, and InvokeModelStream
+/// what AWS says beside the chunks.
+const EXPOSED: [HeaderName; 7] = [
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
     HeaderName::from_static("grpc-status-details-bin"),
     HeaderName::from_static("grpc-encoding"),
+    HeaderName::from_static("x-amzn-bedrock-content-type"),
+    HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency"),
+    HeaderName::from_static("x-amzn-bedrock-service-tier"),
 ];
 
 /// CORS around gRPC-Web, for these origins; `*` stands for all.

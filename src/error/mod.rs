@@ -1,6 +1,7 @@
 //! The one error type of the service, and the one place that turns it into a gRPC status.
 
 mod reason;
+mod refusal;
 mod status;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use bedrock_inference_adapters::contract::{AdapterError, AdapterErrorKind};
 use bedrock_inference_proto::codec::Violation;
 
 pub use reason::Reason;
+pub(crate) use refusal::{Refusal, refusal};
 pub use status::{DOMAIN, grpc_response, status};
 
 /// Why a call failed. Everyone who waits for the same upstream call gets a clone of the same error.
@@ -29,7 +31,7 @@ pub struct Failure {
     pub violations: Vec<Violation>,
     /// What the upstream said of itself, where it was asked.
     pub upstream: Upstream,
-    /// Set once content has reached the caller: events sent until then.
+    /// Set once a repeat may pay again: messages that the caller had until then.
     pub partial: Option<u64>,
     /// When a repeat may help.
     pub retry_after: Option<Duration>,
@@ -85,7 +87,7 @@ impl Error {
         self
     }
 
-    /// Marks the failure as one that came after content had been sent.
+    /// Marks the failure as one that came too late for an unseen repeat.
     #[must_use]
     pub fn after(mut self, events_sent: u64) -> Self {
         self.partial.get_or_insert(events_sent);
@@ -128,6 +130,7 @@ impl From<AdapterError> for Error {
             }
             AdapterErrorKind::Protocol => Self::new(Reason::UpstreamProtocol, error.context),
             AdapterErrorKind::Corrupt => Self::new(Reason::UpstreamCorrupt, error.context),
+            AdapterErrorKind::Upstream(code) => refusal(&Refusal { code, message: "", status: None }),
         }
     }
 }

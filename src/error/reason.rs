@@ -42,6 +42,8 @@ reasons! {
     InvalidDeadline "INVALID_DEADLINE" InvalidArgument Same,
     /// The catalogue has no such model, or AWS has none.
     ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream,
+    /// AWS has no such guardrail, or not in that version.
+    GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream,
     /// The model is only sold through inference profiles, and none fits.
     InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream,
     /// The caller's deadline has passed.

@@ -3,14 +3,9 @@
 use bedrock_inference_adapters::contract::{Event, Fold};
 use bedrock_inference_proto::v1::{ConverseRequest, ConverseResponse};
 use futures_util::StreamExt;
-use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::Gateway;
-
-/// Bytes from which an answer is compressed where the client likes. Below, the compressor's own memory costs
-/// more than the bytes: a third of the gateway's time with clients that accept gzip by default.
-const WORTH_COMPRESSING: usize = 4096;
+use super::{Gateway, compressed_where_worth};
 
 pub(super) async fn answer(
     gateway: &Gateway,
@@ -28,10 +23,5 @@ pub(super) async fn answer(
     let (mut response, warnings) = fold.finish();
     warnings.into_iter().for_each(|warning| ending.report().warn(warning));
     response.call = Some(ending.answered());
-    let small = response.encoded_len() < WORTH_COMPRESSING;
-    let mut response = Response::new(response);
-    if small {
-        response.disable_compression();
-    }
-    Ok(response)
+    Ok(compressed_where_worth(response))
 }

@@ -46,7 +46,7 @@ async fn next(events: &mut Events, ending: &Ending) -> Result<Option<Message>, E
             Some(Event::ContentBlockStop(event)) => Message::ContentBlockStop(event),
             Some(Event::MessageStop(event)) => Message::MessageStop(*event),
             Some(Event::Metadata(event)) => Message::Metadata(*event),
-            Some(event @ (Event::Block { .. } | Event::Raw(_))) => {
+            Some(event @ (Event::Block { .. } | Event::Head(_) | Event::Raw(_))) => {
                 let context = format!("a stream cannot carry the event {}", event.name());
                 return Err(Error::new(Reason::Panic, context));
             }

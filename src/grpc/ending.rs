@@ -24,6 +24,21 @@ impl Ending {
         &self.report
     }
 
+    /// The response of a call that is answered as a whole, with its report attached, or its status.
+    pub(super) fn of_unary<M>(
+        self,
+        result: Result<M, Error>,
+        attach: impl FnOnce(&mut M, CallReport),
+    ) -> Result<M, Status> {
+        match result {
+            Ok(mut message) => {
+                attach(&mut message, self.answered());
+                Ok(message)
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
     /// The call has been answered: its report.
     pub(super) fn answered(mut self) -> CallReport {
         self.log(Code::Ok, None)
@@ -48,6 +63,8 @@ impl Ending {
             model = report.model,
             region = report.region,
             attempts = report.attempts.len(),
+            input_tokens = report.tokens.as_ref().map(|tokens| tokens.input),
+            output_tokens = report.tokens.as_ref().map(|tokens| tokens.output),
             upstream_request_id = report.aws_request_id,
             "call ended",
         );

@@ -12,8 +12,9 @@ pub(super) fn answer(
 ) -> Result<Response<GetModelResponse>, Status> {
     let target = gateway.catalog.resolve(&request.model_id, &gateway.home);
     let target = target.map_err(|error| status(&error, None))?;
+    let entry = target.entry().map_err(|error| status(&error, None))?;
     Ok(Response::new(GetModelResponse {
-        model: Some(list_models::message(&target.entry)),
+        model: Some(list_models::message(entry)),
         resolved_model_id: target.model_id,
         region: target.region,
     }))

@@ -71,6 +71,8 @@ pub(super) fn message(entry: &Arc<Entry>) -> Model {
             count_tokens: can(Capability::CountTokens),
             sampling_params: can(Capability::SamplingParams),
             temperature_with_top_p: can(Capability::TemperatureWithTopP),
+            converse: can(Capability::Converse),
+            invoke: can(Capability::Invoke),
         }),
         lifecycle: Some(ModelLifecycle {
             status: model.lifecycle.status.clone(),

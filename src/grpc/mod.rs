@@ -1,22 +1,33 @@
 //! The gRPC services: one file an RPC, proto in, [`Call`] through the corridor, proto out.
 
+mod apply_guardrail;
 mod converse;
 mod converse_stream;
+mod count_tokens;
 mod ending;
 mod get_model;
+mod invoke_model;
+mod invoke_model_stream;
 mod list_models;
+mod native;
 
 use std::sync::Arc;
 
-use bedrock_inference_adapters::contract::ConverseCall;
+use bedrock_inference_adapters::contract::{AdapterError, Event};
+use bedrock_inference_proto::codec::{self, Decoded, Shape};
 use bedrock_inference_proto::v1;
-use tokio::time::timeout_at;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::Extensions;
+use prost::Message;
+use tokio::time::{Instant, timeout_at};
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tower::ServiceExt;
 
-use crate::call::{Call, CallService, Reply, Report};
+use crate::call::{Asked, Call, CallService, Events, Reply, Report};
 use crate::catalog::{Catalog, Home};
-use crate::edge::Deadline;
+use crate::edge::Arrival;
 use crate::error::{Error, Reason};
 use crate::principal;
 
@@ -50,6 +61,36 @@ impl v1::inference_server::Inference for Gateway {
     ) -> Result<Response<Self::ConverseStreamStream>, Status> {
         converse_stream::answer(self, request).await
     }
+
+    async fn invoke_model(
+        &self,
+        request: Request<v1::InvokeModelRequest>,
+    ) -> Result<Response<v1::InvokeModelResponse>, Status> {
+        invoke_model::answer(self, request).await
+    }
+
+    type InvokeModelStreamStream = invoke_model_stream::Messages;
+
+    async fn invoke_model_stream(
+        &self,
+        request: Request<v1::InvokeModelStreamRequest>,
+    ) -> Result<Response<Self::InvokeModelStreamStream>, Status> {
+        invoke_model_stream::answer(self, request).await
+    }
+
+    async fn count_tokens(
+        &self,
+        request: Request<v1::CountTokensRequest>,
+    ) -> Result<Response<v1::CountTokensResponse>, Status> {
+        count_tokens::answer(self, request).await
+    }
+
+    async fn apply_guardrail(
+        &self,
+        request: Request<v1::ApplyGuardrailRequest>,
+    ) -> Result<Response<v1::ApplyGuardrailResponse>, Status> {
+        apply_guardrail::answer(self, request).await
+    }
 }
 
 #[tonic::async_trait]
@@ -69,27 +110,46 @@ impl v1::models_server::Models for Gateway {
     }
 }
 
+/// What a request says of its caller, beside its message.
+struct Caller {
+    metadata: MetadataMap,
+    extensions: Extensions,
+}
+
+/// Takes a request apart; its call is watched from here on.
+fn received<M>(request: Request<M>) -> (Ending, Caller, M) {
+    let (metadata, extensions, message) = request.into_parts();
+    let arrived = extensions.get::<Arrival>().map_or_else(Instant::now, |arrival| arrival.at);
+    (Ending::of(Report::begin(arrived)), Caller { metadata, extensions }, message)
+}
+
 impl Gateway {
     /// Sends a call through the corridor and returns its reply, whose first content is there.
-    async fn begin<M: Into<ConverseCall>>(&self, request: Request<M>) -> Result<(Ending, Reply), Status> {
-        let ending = Ending::of(Report::begin());
-        match self.reply(request, ending.report()).await {
+    async fn begin<M: Into<Asked>>(&self, request: Request<M>) -> Result<(Ending, Reply), Status> {
+        let (ending, caller, message) = received(request);
+        let reply = match self.call(&caller, message.into(), ending.report()) {
+            Ok(call) => self.send(call).await,
+            Err(error) => Err(error),
+        };
+        match reply {
             Ok(reply) => Ok((ending, reply)),
             Err(error) => Err(ending.failed(&error)),
         }
     }
 
-    async fn reply<M: Into<ConverseCall>>(
-        &self,
-        request: Request<M>,
-        report: &Report,
-    ) -> Result<Reply, Error> {
-        let (metadata, extensions, message) = request.into_parts();
-        let model_header = metadata.get("x-bedrock-model-id").and_then(|id| id.to_str().ok());
-        let deadline = extensions.get::<Deadline>().map(|deadline| deadline.0);
-        let principal = principal::of(&extensions)?;
-        let call = Call::new(principal, deadline, model_header, message.into(), report.clone())?;
+    /// A request as a call of its principal.
+    fn call(&self, caller: &Caller, asked: Asked, report: &Report) -> Result<Call, Error> {
+        let model_header = caller.metadata.get("x-bedrock-model-id").and_then(|id| id.to_str().ok());
+        let deadline = caller.extensions.get::<Arrival>().and_then(|arrival| arrival.deadline);
+        let principal = principal::of(&caller.extensions)?;
+        let call = Call::new(principal, deadline, model_header, asked, report.clone())?;
         tracing::Span::current().record("request_id", &call.request_id);
+        Ok(call)
+    }
+
+    /// Sends a call through the corridor, within its deadline.
+    async fn send(&self, call: Call) -> Result<Reply, Error> {
+        let deadline = call.deadline;
         let answer = self.corridor.clone().oneshot(call);
         match deadline {
             None => answer.await,
@@ -98,4 +158,37 @@ impl Gateway {
             }),
         }
     }
+}
+
+/// The body of a raw reply that came as a whole.
+async fn raw_body(events: &mut Events) -> Result<Bytes, Error> {
+    let mut body = Bytes::new();
+    while let Some(event) = events.next().await.transpose()? {
+        if let Event::Raw(bytes) = event {
+            body = bytes;
+        }
+    }
+    Ok(body)
+}
+
+/// The same in AWS's JSON, read into a message. Members that nobody knows become warnings.
+async fn raw_message<T: Shape>(events: &mut Events, report: &Report) -> Result<T, Error> {
+    let body = raw_body(events).await?;
+    let Decoded { value, unknown } = codec::read::<T>(&body).map_err(AdapterError::from)?;
+    unknown.into_iter().for_each(|path| report.unknown_member(path));
+    Ok(value)
+}
+
+/// Bytes from which an answer is compressed where the client likes. Below, the compressor's own memory costs
+/// more than the bytes: a third of the gateway's time with clients that accept gzip by default.
+const WORTH_COMPRESSING: usize = 4096;
+
+/// A response that is compressed only where that pays.
+fn compressed_where_worth<M: Message>(message: M) -> Response<M> {
+    let small = message.encoded_len() < WORTH_COMPRESSING;
+    let mut response = Response::new(message);
+    if small {
+        response.disable_compression();
+    }
+    response
 }

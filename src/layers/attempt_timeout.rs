@@ -1,17 +1,19 @@
 //! Attempt timeout: the longest wait from sending a request to its first content.
 
-use std::time::Duration;
-
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
 use crate::call::CallService;
+use crate::config::Timeouts;
 use crate::error::{Error, Reason};
 
-/// Gives an attempt up that has shown no content for `limit`. Whether the model ran is then unknown.
-pub fn attempt_timeout(limit: Duration) -> impl Layer<CallService, Service = CallService> + Clone {
+/// Gives an attempt up that has shown no content in time. Whether the model ran is then unknown.
+///
+/// An answer that comes as a whole has its first content at its end, so it has a longer clock.
+pub fn attempt_timeout(timeouts: Timeouts) -> impl Layer<CallService, Service = CallService> + Clone {
     layer(move |inside, call| async move {
+        let limit = if call.request.streams() { timeouts.attempt } else { timeouts.whole };
         match timeout(limit, inside.oneshot(call)).await {
             Ok(reply) => reply,
             Err(_) => {

@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt};
 use tracing::Instrument;
 
 use super::layer;
-use crate::call::{Call, CallService, Events, Reply};
+use crate::call::{Call, CallService, Events, Reply, Report};
 use crate::error::{Error, Reason};
 
 /// Events that may wait for a caller who is slow to read; then the upstream is read no further.
@@ -54,13 +54,16 @@ pub fn flight(flights: Flights, drain: Duration) -> impl Layer<CallService, Serv
         let flights = flights.clone();
         async move {
             let call_deadline = call.deadline;
+            if call_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(late());
+            }
             let (head, opened) = oneshot::channel();
             let (sender, events) = mpsc::channel(WAITING_EVENTS);
             let pilot = Pilot { deadline: call.deadline, policy: call.on_disconnect, drain };
-            let given_up = flights.given_up;
+            let (given_up, report) = (flights.given_up, call.report.clone());
             let flown = given_up.clone().run_until_cancelled_owned(pilot.fly(inside, call, head, sender));
             flights.tasks.spawn(flown.in_current_span());
-            let missing_end = move |seen| missing_end(call_deadline, &given_up, seen);
+            let missing_end = move |seen| missing_end(call_deadline, &given_up, &report, seen);
             opened.await.unwrap_or_else(|_| Err(missing_end(0)))?;
             Ok(subscribed(events, missing_end))
         }
@@ -85,18 +88,22 @@ fn subscribed(
 }
 
 /// Why the task went away without an end mark: it saw the deadline pass, was given up, or panicked.
-fn missing_end(deadline: Option<Instant>, given_up: &CancellationToken, seen: u64) -> Error {
+fn missing_end(deadline: Option<Instant>, given_up: &CancellationToken, report: &Report, seen: u64) -> Error {
     let error = match deadline {
-        Some(deadline) if Instant::now() >= deadline => {
-            Error::new(Reason::ClientDeadline, "the caller's deadline has passed")
-        }
+        Some(deadline) if Instant::now() >= deadline => late(),
         _ if given_up.is_cancelled() => {
             let context = "the service is going down, and the call did not end within its grace";
-            Error::new(Reason::ServerShuttingDown, context)
+            let error = Error::new(Reason::ServerShuttingDown, context);
+            // From the dispatch on a repeat may pay again, and must not look free.
+            if report.was_dispatched() { error.after(seen) } else { error }
         }
         _ => Error::new(Reason::Panic, "the call's task ended without an answer"),
     };
     if seen == 0 { error } else { error.after(seen) }
+}
+
+fn late() -> Error {
+    Error::new(Reason::ClientDeadline, "the caller's deadline has passed")
 }
 
 struct Pilot {
@@ -113,18 +120,24 @@ impl Pilot {
         mut head: oneshot::Sender<Result<(), Error>>,
         sender: Sender,
     ) {
+        let report = call.report.clone();
         let mut opening = Box::pin(inside.oneshot(call));
         let reply = tokio::select! {
-            reply = &mut opening => reply,
+            biased;
             () = self.gone(head.closed()) => {
                 drop(head);
-                let rest = async move {
-                    if let Ok(reply) = opening.await {
-                        drained(reply.events).await;
-                    }
-                };
-                return self.abandon(rest).await;
+                // Nothing is begun for somebody who has gone.
+                if report.was_dispatched() {
+                    let rest = async move {
+                        if let Ok(reply) = opening.await {
+                            drained(reply.events).await;
+                        }
+                    };
+                    self.abandon(rest).await;
+                }
+                return;
             }
+            reply = &mut opening => reply,
         };
         match reply {
             Err(error) => drop(head.send(Err(error))),
@@ -174,6 +187,7 @@ async fn deliver(events: &mut Events, sender: &Sender) -> bool {
     let mut sent = 0;
     loop {
         let event = events.next().await.map(|event| event.map_err(|error| error.after(sent)));
+        let told = matches!(&event, Some(Ok(event)) if event.is_told());
         // Behind an error no end mark is needed: the subscriber stops there.
         let last = !matches!(event, Some(Ok(_)));
         if sender.send(event).await.is_err() {
@@ -182,7 +196,7 @@ async fn deliver(events: &mut Events, sender: &Sender) -> bool {
         if last {
             return true;
         }
-        sent += 1;
+        sent += u64::from(told);
     }
 }
 

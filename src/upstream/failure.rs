@@ -7,8 +7,7 @@ use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_bedrockruntime::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::classify::{Refusal, refusal};
-use crate::error::{Error, Reason};
+use crate::error::{Error, Reason, Refusal, refusal};
 
 /// The error that stands for a failure of the SDK.
 pub(super) fn failure<E>(failure: SdkError<E, HttpResponse>) -> Error
@@ -23,18 +22,19 @@ where
         SdkError::ResponseError(_) => unreadable(),
         SdkError::TimeoutError(_) => unreachable_upstream(),
         SdkError::DispatchFailure(_) if caused_by::<CredentialsError>(&failure) => no_credentials(),
+        // The pool names the connection in every failure that comes after one was made: from then on the
+        // request may have been read.
         SdkError::DispatchFailure(dispatch) => {
-            let connected =
-                dispatch.as_connector_error().is_some_and(|e| e.is_io()) && !was_connecting(&failure);
-            if connected { connection_lost() } else { unreachable_upstream() }
+            let connection = dispatch.as_connector_error().and_then(|error| error.connection_metadata());
+            if connection.is_some() { connection_lost() } else { unreachable_upstream() }
         }
         _ if caused_by::<CredentialsError>(&failure) => no_credentials(),
         _ => Error::new(Reason::UpstreamUnknown, "the request could not be made"),
     };
     error.upstream.request_id = request_id;
     match failure {
-        // What AWS says in these can quote the request, and sources are logged.
-        SdkError::ServiceError(_) | SdkError::ResponseError(_) => error,
+        // These can quote the request, and sources are logged.
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) | SdkError::ConstructionFailure(_) => error,
         failure => error.with_source(failure),
     }
 }
@@ -69,20 +69,6 @@ fn no_credentials() -> Error {
 /// Whether something of this type stands in the chain of causes.
 fn caused_by<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|error| error.is::<T>())
-}
-
-/// Whether the connection was still being made, so that nothing had been sent.
-fn was_connecting(error: &(dyn StdError + 'static)) -> bool {
-    use std::io::ErrorKind;
-    causes(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
-        matches!(
-            error.kind(),
-            ErrorKind::ConnectionRefused
-                | ErrorKind::HostUnreachable
-                | ErrorKind::NetworkUnreachable
-                | ErrorKind::AddrNotAvailable
-        )
-    })
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::event_stream::{HeaderValue, Message};
+use base64::Engine;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http_body_util::BodyExt;
 
 use super::Frame;
-use super::classify::{self, Refusal};
-use crate::error::{Error, Reason};
+use crate::error::{Error, Reason, Refusal, refusal};
 
 /// The largest frame: Bedrock's own limit for a chunk is 1,000,000 bytes before base64.
 const MAX_FRAME: usize = 8 * 1024 * 1024;
@@ -79,20 +79,37 @@ fn read(message: &Message) -> Result<Frame, Error> {
         Some("event") => {
             let event = header(message, ":event-type");
             let event = event.ok_or_else(|| corrupt("an event frame has no :event-type"))?;
-            Ok(Frame { event, payload: message.payload().clone() })
+            let payload = match event.as_str() {
+                "chunk" => chunk(message.payload())?,
+                _ => message.payload().clone(),
+            };
+            Ok(Frame { event, payload })
         }
-        Some("exception") => Err(classify::refusal(&Refusal {
+        Some("exception") => Err(refusal(&Refusal {
             code: &header(message, ":exception-type").unwrap_or_default(),
             message: &text_of(message.payload()),
             status: None,
         })),
-        Some("error") => Err(classify::refusal(&Refusal {
+        Some("error") => Err(refusal(&Refusal {
             code: &header(message, ":error-code").unwrap_or_default(),
             message: &header(message, ":error-message").unwrap_or_default(),
             status: None,
         })),
         _ => Err(corrupt("a frame has no known :message-type")),
     }
+}
+
+/// The native bytes inside a chunk of InvokeModelWithResponseStream.
+fn chunk(payload: &Bytes) -> Result<Bytes, Error> {
+    #[derive(serde::Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        bytes: std::borrow::Cow<'a, str>,
+    }
+    let unreadable = || Error::new(Reason::UpstreamProtocol, "a chunk is not JSON with base64 in `bytes`");
+    let chunk: Chunk<'_> = serde_json::from_slice(payload).map_err(|_| unreadable())?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(chunk.bytes.as_ref());
+    bytes.map(Bytes::from).map_err(|_| unreadable())
 }
 
 fn header(message: &Message, name: &str) -> Option<String> {

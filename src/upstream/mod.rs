@@ -1,7 +1,6 @@
 //! Bedrock itself: bytes in, bytes out, and nothing of the SDK beyond this module.
 
 mod aws;
-mod classify;
 mod failure;
 mod frames;
 mod raw;
@@ -10,6 +9,7 @@ mod start;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use bedrock_inference_adapters::contract::{InvokeHeaders, ReplyHead};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
@@ -36,7 +36,7 @@ pub trait Bedrock: Debug + Send + Sync {
 pub struct Request {
     /// What to do.
     pub operation: Operation,
-    /// A base id, a profile id, or an ARN.
+    /// A base id, a profile id, or an ARN; empty where no model is needed.
     pub model_id: String,
     /// The region to call.
     pub region: String,
@@ -44,19 +44,34 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// Operations of bedrock-runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Operations of bedrock-runtime, with what they take beside model id and body.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Converse, answered as a whole.
     Converse,
     /// ConverseStream, answered as frames.
     ConverseStream,
+    /// InvokeModel, answered as a whole.
+    InvokeModel(InvokeHeaders),
+    /// InvokeModelWithResponseStream, answered as frames.
+    InvokeModelStream(InvokeHeaders),
+    /// CountTokens, answered as a whole.
+    CountTokens,
+    /// ApplyGuardrail, answered as a whole.
+    ApplyGuardrail {
+        /// The guardrail's id or ARN.
+        identifier: String,
+        /// Its version.
+        version: String,
+    },
 }
 
 /// The reply of Bedrock.
 pub struct Response {
     /// AWS's request id, where it sent one.
     pub request_id: Option<String>,
+    /// What InvokeModel says in headers; empty for the others.
+    pub head: ReplyHead,
     /// The body.
     pub body: Body,
 }
@@ -75,6 +90,6 @@ pub enum Body {
 pub struct Frame {
     /// Its `:event-type`.
     pub event: String,
-    /// Its payload.
+    /// Its payload; for a `chunk` the native bytes inside it.
     pub payload: Bytes,
 }

@@ -9,8 +9,10 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use bedrock_inference_adapters::contract::ReplyHead;
 use bytes::Bytes;
 
 /// Puts our body into one request, and takes the reply's body out.
@@ -29,6 +31,8 @@ pub(super) struct RawBody {
 pub(super) struct Captured {
     /// AWS's request id.
     pub(super) request_id: Option<String>,
+    /// What InvokeModel says in headers.
+    pub(super) head: ReplyHead,
     /// The body, unread. `None` where the reply was an error, whose body stays where the SDK looks for it.
     pub(super) body: Option<SdkBody>,
 }
@@ -81,10 +85,27 @@ impl Intercept for RawBody {
         let response = context.response_mut();
         let mut reply = self.reply();
         reply.request_id = response.headers().get("x-amzn-requestid").map(str::to_owned);
+        reply.head = head(response.headers());
         if response.status().is_success() {
             let stand_in = SdkBody::from(self.stand_in);
             reply.body = Some(std::mem::replace(response.body_mut(), stand_in));
         }
         Ok(())
+    }
+}
+
+fn head(headers: &Headers) -> ReplyHead {
+    let text = |name: &str| headers.get(name).map(str::to_owned);
+    let count = |name: &str| headers.get(name).and_then(|value| value.parse().ok());
+    ReplyHead {
+        // A stream's own type says how it is framed; the type of what is framed stands beside it.
+        content_type: text("x-amzn-bedrock-content-type").or_else(|| text("content-type")),
+        performance_config_latency: text("x-amzn-bedrock-performanceconfig-latency"),
+        service_tier: text("x-amzn-bedrock-service-tier"),
+        input_tokens: count("x-amzn-bedrock-input-token-count"),
+        output_tokens: count("x-amzn-bedrock-output-token-count"),
+        cache_read_input_tokens: count("x-amzn-bedrock-cache-read-input-token-count"),
+        cache_write_input_tokens: count("x-amzn-bedrock-cache-write-input-token-count"),
+        latency_ms: headers.get("x-amzn-bedrock-invocation-latency").and_then(|value| value.parse().ok()),
     }
 }

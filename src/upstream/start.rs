@@ -7,9 +7,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as StaticCredentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_bedrockruntime::config::Builder;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::config::timeout::TimeoutConfig;
+use aws_sdk_bedrockruntime::config::{Builder, StalledStreamProtectionConfig};
 use aws_smithy_http_client::pool::{ConnectionPool, DriverSpawner, Partition, PartitionId};
 use aws_smithy_http_client::tls;
 use tokio::runtime::Handle;
@@ -130,7 +130,11 @@ fn credentials(shared: &SdkConfig) -> Result<Credentials, StartError> {
 /// SDK retries are off: repeating a paid call is for one layer of ours to decide.
 fn connect(base: Builder, connections: usize, timeouts: &Timeouts) -> Result<Arc<AwsBedrock>, StartError> {
     let timeout = TimeoutConfig::builder().connect_timeout(timeouts.connect).build();
-    let base = base.retry_config(RetryConfig::disabled()).timeout_config(timeout);
+    let base = base
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeout)
+        // It covers unary bodies only, with an error of its own; the clocks of the corridor cover all.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     let partition =
         |index| Partition::new(PartitionId::from_index(index), DriverSpawner::tokio(Handle::current()));
     let pool = ConnectionPool::builder()

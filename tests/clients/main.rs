@@ -46,8 +46,16 @@ async fn boto3_accepts_the_emulator() {
 
 #[tokio::test]
 #[ignore = "needs python3 with tests/clients/requirements.txt"]
-async fn boto3_and_the_service_say_the_same() {
+async fn boto3_accepts_the_emulators_native_side() {
     let stage = Stage::open().await;
+    judged_by("emulator_native_boto3.py", vec![stage.emulator.url()]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs python3 with tests/clients/requirements.txt"]
+async fn boto3_and_the_service_say_the_same() {
+    // Converse's own bodies are compared.
+    let stage = Stage::by_converse().await;
     judged_by("model_boto3.py", vec![stage.emulator.url(), stage.addr.to_string()]).await;
 }
 

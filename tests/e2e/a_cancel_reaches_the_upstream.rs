@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bedrock_inference::config::RouteSetting;
 use bedrock_inference_emulator::Pace;
 use bedrock_inference_proto::v1::{CallOptions, ConverseStreamRequest, OnDisconnect};
 use tonic::{Code, Request};
@@ -14,7 +15,7 @@ fn with_policy(policy: OnDisconnect) -> ConverseStreamRequest {
 }
 
 async fn slow() -> Stage {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     stage.emulator.set_pace(Pace { first_token: Duration::ZERO, tokens_per_second: Some(20.0) });
     stage
 }
@@ -33,7 +34,7 @@ async fn cancel_mid_stream_aborts_the_upstream_within_100_ms() {
 
 #[tokio::test]
 async fn cancel_before_the_first_content_aborts_the_upstream_within_100_ms() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     stage.emulator.script("stall".parse().unwrap());
     let mut client = stage.inference();
     let call = tokio::spawn(async move { client.converse_stream(with_policy(OnDisconnect::Cancel)).await });
@@ -60,7 +61,7 @@ async fn drain_reads_the_answer_to_its_end() {
 
 #[tokio::test]
 async fn drain_holds_for_a_caller_who_left_before_the_first_content() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     stage.emulator.set_pace(Pace { first_token: Duration::from_millis(100), tokens_per_second: None });
     let mut client = stage.inference();
     let call = tokio::spawn(async move { client.converse(ask(CLAUDE, "hello")).await });
@@ -72,7 +73,11 @@ async fn drain_holds_for_a_caller_who_left_before_the_first_content() {
 
 #[tokio::test]
 async fn draining_is_bounded() {
-    let stage = Stage::open_with(|settings| settings.timeouts.drain = Duration::from_millis(50)).await;
+    let stage = Stage::open_with(|settings| {
+        settings.route = RouteSetting::Converse;
+        settings.timeouts.drain = Duration::from_millis(50);
+    })
+    .await;
     stage.emulator.script("stall@3".parse().unwrap());
     let stream = stage.inference().converse_stream(with_policy(OnDisconnect::Drain)).await.unwrap();
     let mut stream = stream.into_inner();
@@ -83,7 +88,7 @@ async fn draining_is_bounded() {
 
 #[tokio::test]
 async fn the_callers_deadline_is_deadline_exceeded_before_and_after_content() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     for (fault, opened) in [("stall", false), ("stall@3", true)] {
         stage.emulator.script(fault.parse().unwrap());
         let mut request = Request::new(with_policy(OnDisconnect::Cancel));
@@ -112,4 +117,17 @@ async fn the_callers_deadline_is_deadline_exceeded_before_and_after_content() {
         stage.emulator.wait_for(|counts| counts.aborted >= 1).await;
         stage.emulator.reset_calls();
     }
+}
+
+#[tokio::test]
+async fn nothing_is_begun_for_a_deadline_that_has_passed() {
+    let stage = Stage::open().await;
+    for _ in 0..20 {
+        let mut request = Request::new(ask(CLAUDE, "hello"));
+        request.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
+        let status = stage.clockless().converse(request).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "CLIENT_DEADLINE"));
+    }
+    stage.inference().converse(ask(CLAUDE, "hello")).await.unwrap();
+    assert_eq!(stage.emulator.counts().started, 1);
 }

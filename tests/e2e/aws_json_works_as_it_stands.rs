@@ -116,7 +116,7 @@ fn stop_sequence(reply: &Value) {
 
 #[tokio::test]
 async fn ten_bodies_through_converse() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let client = Reflected::meet(stage.channel.clone()).await;
     for case in cases() {
         let reply = client.converse(case.body).await.unwrap_or_else(|s| panic!("{}: {s:?}", case.name));
@@ -128,7 +128,7 @@ async fn ten_bodies_through_converse() {
 
 #[tokio::test]
 async fn ten_bodies_through_converse_stream() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let client = Reflected::meet(stage.channel.clone()).await;
     for case in cases() {
         let messages = client.stream(case.body).await.unwrap_or_else(|s| panic!("{}: {s:?}", case.name));
@@ -140,7 +140,7 @@ async fn ten_bodies_through_converse_stream() {
 
 #[tokio::test]
 async fn a_prompt_cached_by_one_call_is_read_by_the_next() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let client = Reflected::meet(stage.channel.clone()).await;
     let body = include_str!("aws_json/cache_point.json");
     let first = client.converse(body).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_prompt_cached_by_one_call_is_read_by_the_next() {
 
 #[tokio::test]
 async fn the_model_id_may_stand_in_the_metadata() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let client = Reflected::meet(stage.channel.clone()).await;
     for case in cases() {
         let (model, body) = without_model(case.body);

@@ -32,7 +32,7 @@ struct Walk<'m> {
 
 impl<'m> Walk<'m> {
     async fn begin(model: &'m Model) -> Self {
-        let stage = Stage::open().await;
+        let stage = Stage::by_converse().await;
         let client = Reflected::meet(stage.channel.clone()).await;
         Self { model, sampler: Sampler::new(model), stage, client }
     }

@@ -17,11 +17,16 @@ mod stage;
 
 mod a_cancel_reaches_the_upstream;
 mod aws_json_works_as_it_stands;
+mod both_routes_answer_alike;
+mod both_routes_do_everything;
 mod every_member_survives;
+mod guardrails_judge;
 mod models_resolve;
+mod native_bodies_pass;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
 mod streams_end_truthfully;
 mod the_call_report_tells;
 mod the_command_line_works;
 mod the_edge_speaks_grpc;
+mod tokens_are_counted;

@@ -183,12 +183,28 @@ async fn pages_of_any_size_hold_every_model_once() {
 async fn a_family_is_listed_alone() {
     let stage = Stage::open().await;
     let (all, _) = page(&stage, 0, "", "").await;
-    for family in ["claude", "nova", "titan"] {
+    for family in ["claude", "generic", "nova", "titan"] {
         let expected: Vec<_> = all.iter().filter(|model| model.family == family).cloned().collect();
         assert!(!expected.is_empty(), "{family}");
         assert_eq!(walk(&stage, 2, family).await, expected, "{family}");
     }
     assert_eq!(page(&stage, 0, "", "dinosaurs").await, (Vec::new(), String::new()));
+}
+
+#[tokio::test]
+async fn a_model_tells_by_which_ways_it_can_be_called() {
+    let stage = Stage::open().await;
+    let (all, _) = page(&stage, 0, "", "").await;
+    for Model { model_id, family, capabilities, .. } in all {
+        let can = capabilities.unwrap();
+        assert_eq!(can.converse, family != "generic", "{model_id}");
+        assert_eq!(can.invoke, model_id != "anthropic.claude-mythos-5-1", "{model_id}");
+    }
+    for (id, streaming) in [(NOVA, true), ("amazon.titan-embed-text-v2:0", false)] {
+        let request = GetModelRequest { model_id: id.to_owned() };
+        let found = stage.models().get_model(request).await.unwrap().into_inner();
+        assert_eq!(found.model.unwrap().capabilities.unwrap().streaming, streaming, "{id}");
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn last_body(stage: &Stage) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_tool_request_sent_100_times_is_100_times_the_same() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let schema = json!({"type": "object", "properties": {
         "river": {"type": "string"}, "at": {"type": "integer"}, "zone": {"enum": ["a", "b"]},
         "deep": {"type": "object", "properties": {"x": {"type": "number"}, "m": {}, "a": {}}}
@@ -61,7 +61,7 @@ async fn a_tool_request_sent_100_times_is_100_times_the_same() {
 
 #[tokio::test]
 async fn free_form_json_arrives_as_it_was_written() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let schema = json!({
         "type": "object", "default": null, "required": [], "properties": {}, "minimum": 5, "multipleOf": 0.7,
         "examples": [null, [], {}, -3, 9_007_199_254_740_992_i64, 1e300, "text", true]
@@ -80,7 +80,7 @@ async fn free_form_json_arrives_as_it_was_written() {
 
 #[tokio::test]
 async fn integers_above_2_to_the_53_go_through_the_text_twin() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let text = r#"{"type":"object","const":9007199254740993,"maximum":18446744073709551615}"#;
     let mut request = with_tools(vec![tool(&json!({"type": "object"}))]);
     let Some(tool::Kind::ToolSpec(spec)) = &mut request.tool_config.as_mut().unwrap().tools[0].kind else {
@@ -94,7 +94,7 @@ async fn integers_above_2_to_the_53_go_through_the_text_twin() {
 
 #[tokio::test]
 async fn an_empty_optional_list_is_unset_and_a_required_one_is_written() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let mut request = ask(CLAUDE, "hello");
     request.tool_config = Some(ToolConfiguration::default());
     request.messages.push(Message { role: Some("assistant".to_owned()), content: Vec::new() });

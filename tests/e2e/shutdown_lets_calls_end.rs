@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bedrock_inference::app::AppError;
-use bedrock_inference::config::Settings;
+use bedrock_inference::config::{RouteSetting, Settings};
 use bedrock_inference_emulator::Pace;
 use bedrock_inference_proto::v1::converse_stream_response::Event;
 use bytes::Bytes;
@@ -29,7 +29,10 @@ const LONG_GRACE: Duration = Duration::from_secs(120);
 const SHORT_GRACE: Duration = Duration::from_millis(1500);
 
 fn grace(grace: Duration) -> impl FnOnce(&mut Settings) {
-    move |settings| settings.server.shutdown_grace = grace
+    move |settings| {
+        settings.route = RouteSetting::Converse;
+        settings.server.shutdown_grace = grace;
+    }
 }
 
 async fn speaking(tokens_per_second: f64) -> Stage {
@@ -87,7 +90,7 @@ async fn a_running_unary_call_is_answered() {
 
 #[tokio::test]
 async fn a_hanging_call_is_given_up_after_the_grace_and_told_so() {
-    for (fault, opened, code) in [("stall", false, Code::Unavailable), ("stall@3", true, Code::Aborted)] {
+    for (fault, opened, code) in [("stall", false, Code::Aborted), ("stall@3", true, Code::Aborted)] {
         let stage = Arc::new(Stage::open_with(grace(SHORT_GRACE)).await);
         stage.emulator.script(fault.parse().unwrap());
         let asking = Arc::clone(&stage);

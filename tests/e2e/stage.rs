@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bedrock_inference::app::{self, AppError};
-use bedrock_inference::config::{Settings, UpstreamKind};
+use bedrock_inference::config::{RouteSetting, Settings, UpstreamKind};
 use bedrock_inference::upstream;
 use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
@@ -42,12 +42,28 @@ impl Stage {
         Self::open_with(|_| {}).await
     }
 
+    /// Every conversation goes by Converse: for what is said of Converse's own bodies and frames.
+    pub async fn by_converse() -> Self {
+        Self::open_with(|settings| settings.route = RouteSetting::Converse).await
+    }
+
+    /// Nobody listens where Bedrock should be.
+    pub async fn with_upstream_gone() -> Self {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        Self::on(&format!("http://{closed}"), |_| {}).await
+    }
+
     pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on("", change).await
+    }
+
+    /// On the upstream at this URL, or on the emulator where it is empty.
+    async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
+        let url = if url.is_empty() { emulator.url() } else { url.to_owned() };
         let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
         change(&mut settings);
-        let started =
-            upstream::start_on_emulator(&emulator.url(), &settings.aws, &settings.timeouts).unwrap();
+        let started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

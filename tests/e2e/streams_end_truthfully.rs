@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bedrock_inference::config::RouteSetting;
 use bedrock_inference_emulator::Fault;
+use bedrock_inference_proto::v1::content_block_delta;
 use bedrock_inference_proto::v1::converse_stream_response::Event;
 use tonic::Code;
 
@@ -10,6 +12,8 @@ use crate::stage::{CLAUDE, Ending, NOVA, Stage, ask, ask_stream, name, reason, r
 
 async fn faulty() -> Stage {
     Stage::open_with(|settings| {
+        settings.route = RouteSetting::Converse;
+        settings.timeouts.whole = Duration::from_millis(150);
         settings.timeouts.idle = Duration::from_millis(150);
         settings.timeouts.attempt = Duration::from_millis(150);
     })
@@ -23,7 +27,7 @@ async fn stream_with(stage: &Stage, fault: &str) -> Ending {
 
 #[tokio::test]
 async fn ok_means_stop_usage_and_exactly_one_report() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let ending = stage.stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
     assert_eq!(ending.code(), Code::Ok);
     let names = ending.names();
@@ -121,7 +125,7 @@ async fn a_unary_answer_is_whole_or_a_status() {
 
 #[tokio::test]
 async fn a_cut_at_any_event_never_ends_ok() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let whole = stage.stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
     let events = whole.events.len() - 1;
     for cut in 0..events {
@@ -137,9 +141,71 @@ async fn a_cut_at_any_event_never_ends_ok() {
 
 #[tokio::test]
 async fn an_unknown_event_is_a_warning_with_its_name() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let ending = stream_with(&stage, "unknown-event@2").await;
     assert_eq!(ending.code(), Code::Ok);
     let warnings = &ending.reports()[0].warnings;
     assert_eq!(warnings.iter().map(|w| w.path.as_str()).collect::<Vec<_>>(), ["somethingNew"]);
+}
+
+#[tokio::test]
+async fn nothing_sent_is_unavailable_and_a_lost_connection_is_not() {
+    let stage = Stage::open().await;
+    // Reset before the first byte of the reply: the request had been read by then.
+    stage.emulator.script("reset@0".parse().unwrap());
+    let status = stage.inference().converse(ask(NOVA, "hello")).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "UPSTREAM_CONNECTION_LOST"));
+
+    let deserted = Stage::with_upstream_gone().await;
+    let status = deserted.inference().converse(ask(NOVA, "hello")).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "UPSTREAM_UNREACHABLE"));
+}
+
+#[tokio::test]
+async fn a_block_that_nobody_knows_travels_on_in_a_native_stream() {
+    let stage = Stage::open().await;
+    let chunk = |json: &str| ("chunk".to_owned(), serde_json::from_str::<serde_json::Value>(json).unwrap());
+    let events = vec![
+        chunk(
+            r#"{"type":"message_start","message":{"role":"assistant","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}"#,
+        ),
+        chunk(r#"{"type":"content_block_start","index":0,"content_block":{"type":"hologram","beam":7}}"#),
+        chunk(r#"{"type":"content_block_stop","index":0}"#),
+        chunk(r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}"#),
+        chunk(r#"{"type":"message_stop"}"#),
+    ];
+    stage.emulator.script(Fault::Events(events));
+    let ending = stage.stream(ask_stream(CLAUDE, "Show me.")).await;
+    assert_eq!(ending.code(), Code::Ok, "{:?}", ending.status);
+    let report = ending.reports()[0];
+    assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
+    let unknown = ending.events.iter().find_map(|event| match event {
+        Event::ContentBlockDelta(delta) => delta.delta.clone()?.kind,
+        _ => None,
+    });
+    let Some(content_block_delta::Kind::Unknown(value)) = unknown else { panic!("{unknown:?}") };
+    let json = bedrock_inference_proto::codec::document_to_json(&value);
+    assert!(json.contains("hologram") && json.contains("\"beam\":7"), "{json}");
+}
+
+#[tokio::test]
+async fn a_native_stream_cut_at_any_chunk_never_ends_ok() {
+    let stage = Stage::open().await;
+    for model in [CLAUDE, NOVA, "amazon.titan-text-express-v1"] {
+        let whole = stage.stream(ask_stream(model, "Write a haiku about rivers.")).await;
+        assert_eq!(whole.code(), Code::Ok, "{model}");
+        let mut cut = 0;
+        // As long as the cut falls inside the stream, the stream must not end well.
+        loop {
+            stage.emulator.script(format!("cut@{cut}").parse().unwrap());
+            let ending = stage.stream(ask_stream(model, "Write a haiku about rivers.")).await;
+            if ending.code() == Code::Ok {
+                assert_eq!(ending.names(), whole.names(), "{model} cut@{cut}");
+                break;
+            }
+            assert_eq!(reason(&ending.status), "UPSTREAM_STREAM_TRUNCATED", "{model} cut@{cut}");
+            cut += 1;
+        }
+        assert!(cut > 5, "{model}: {cut}");
+    }
 }

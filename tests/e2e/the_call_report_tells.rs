@@ -3,8 +3,8 @@
 use bedrock_inference_proto::v1::converse_stream_response::Event;
 use bedrock_inference_proto::v1::{
     CachePointBlock, CachePolicy, CacheStatus, CallOptions, CallReport, ConverseRequest,
-    ConverseStreamRequest, Priority, Route, SystemContentBlock, TokenCounts, TokenUsage, WarningKind,
-    system_content_block,
+    ConverseStreamRequest, GuardrailConfiguration, Priority, Route, SystemContentBlock, TokenCounts,
+    TokenUsage, WarningKind, system_content_block,
 };
 use prost_types::Duration;
 use tonic::{Code, Request, Status};
@@ -85,7 +85,7 @@ async fn a_bad_request_id_is_refused() {
 
 #[tokio::test]
 async fn an_answer_names_who_served_it() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     let request = ask(CLAUDE, "hello");
     let whole = stage.inference().converse(request).await.unwrap().into_inner().call.unwrap();
     let ending = stage.stream(ask_stream(CLAUDE, "hello")).await;
@@ -110,7 +110,7 @@ async fn an_answer_names_who_served_it() {
 
 #[tokio::test]
 async fn a_refusal_names_who_refused() {
-    let stage = Stage::open().await;
+    let stage = Stage::by_converse().await;
     for fault in ["ThrottlingException", "ThrottlingException@3"] {
         stage.emulator.script(fault.parse().unwrap());
         let ending = stage.stream(ask_stream(CLAUDE, "Write a haiku about rivers.")).await;
@@ -259,7 +259,6 @@ async fn an_option_that_is_not_acted_on_is_a_warning() {
 async fn an_option_that_cannot_be_ignored_is_refused() {
     let stage = Stage::open().await;
     let cases = [
-        ("options.route", CallOptions { route: Route::Native.into(), ..CallOptions::default() }),
         ("options.costCapPicoUsd", CallOptions { cost_cap_pico_usd: Some(0), ..CallOptions::default() }),
         (
             "options.cachePolicy",
@@ -270,6 +269,29 @@ async fn an_option_that_cannot_be_ignored_is_refused() {
         for status in both_refused(&stage, with(options)).await {
             assert_eq!(field(&status), path);
         }
+    }
+    assert_eq!(stage.emulator.counts().started, 0);
+}
+
+#[tokio::test]
+async fn a_route_that_cannot_be_taken_is_refused_with_what_stands_in_its_way() {
+    let stage = Stage::open().await;
+    let guardrail = GuardrailConfiguration {
+        guardrail_identifier: Some("demoguardrail1".to_owned()),
+        guardrail_version: Some("1".to_owned()),
+        trace: None,
+    };
+    let native = CallOptions { route: Route::Native.into(), ..CallOptions::default() };
+    let request = ConverseRequest { guardrail_config: Some(guardrail), ..with(native) };
+    let status = stage.inference().converse(request).await.unwrap_err();
+    assert_eq!(field(&status), "guardrailConfig");
+    assert_eq!(report(&status).route(), Route::Unspecified, "{:?}", report(&status));
+    // What takes no conversation takes none natively either.
+    for route in [Route::Native, Route::Converse] {
+        let options = CallOptions { route: route.into(), ..CallOptions::default() };
+        let request = ConverseRequest { options: Some(options), ..ask("cohere.embed-english-v3", "hello") };
+        let status = stage.inference().converse(request).await.unwrap_err();
+        assert_eq!(field(&status), "modelId", "{route:?}");
     }
     assert_eq!(stage.emulator.counts().started, 0);
 }

@@ -21,6 +21,8 @@ pub enum AdapterErrorKind {
     Protocol,
     /// The reply's events are out of order: something was lost or repeated.
     Corrupt,
+    /// The reply says in its own format that the model failed, which AWS would say with this exception.
+    Upstream(&'static str),
 }
 
 impl AdapterError {

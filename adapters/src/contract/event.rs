@@ -3,6 +3,8 @@
 use bedrock_inference_proto::v1;
 use bytes::Bytes;
 
+use super::ReplyHead;
+
 /// One event of a reply: AWS's ConverseStream events, and what those cannot carry.
 ///
 /// The order is: `MessageStart`, then blocks (`ContentBlockStart`, `ContentBlockDelta`, `ContentBlockStop`,
@@ -28,7 +30,9 @@ pub enum Event {
     MessageStop(Box<v1::MessageStopEvent>),
     /// Usage, metrics and trace.
     Metadata(Box<v1::ConverseStreamMetadataEvent>),
-    /// A whole body that is handed on as it is.
+    /// The headers of a reply that is handed on as it is; before its `Raw` events.
+    Head(Box<ReplyHead>),
+    /// A whole body, or one chunk of it, that is handed on as it is.
     Raw(Bytes),
     /// Something that the caller should know although the call goes on.
     Warning(v1::Warning),
@@ -45,8 +49,18 @@ impl Event {
             | Self::Block { .. }
             | Self::MessageStop(_)
             | Self::Raw(_) => true,
-            Self::MessageStart(_) | Self::ContentBlockStop(_) | Self::Metadata(_) | Self::Warning(_) => false,
+            Self::MessageStart(_)
+            | Self::ContentBlockStop(_)
+            | Self::Metadata(_)
+            | Self::Head(_)
+            | Self::Warning(_) => false,
         }
+    }
+
+    /// Whether the event becomes a message of a stream; the others are only noted.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        !matches!(self, Self::Head(_) | Self::Warning(_))
     }
 
     /// The event's name in AWS's words.
@@ -60,6 +74,7 @@ impl Event {
             Self::Block { .. } => "block",
             Self::MessageStop(_) => "messageStop",
             Self::Metadata(_) => "metadata",
+            Self::Head(_) => "head",
             Self::Raw(_) => "raw",
             Self::Warning(_) => "warning",
         }

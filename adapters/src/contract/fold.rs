@@ -34,7 +34,7 @@ impl Fold {
                 let block = self.block(delta.content_block_index);
                 block.add(delta.delta.unwrap_or_default());
             }
-            Event::ContentBlockStop(_) | Event::Raw(_) => {}
+            Event::ContentBlockStop(_) | Event::Head(_) | Event::Raw(_) => {}
             Event::Block { index, block } => self.block(Some(index)).set(*block),
             Event::MessageStop(stop) => {
                 self.reply.stop_reason = stop.stop_reason;

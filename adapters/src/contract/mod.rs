@@ -1,10 +1,15 @@
 //! The contract of an adapter: one call in, wire bytes out, the reply's bytes in, events out.
 
 mod error;
+mod estimate;
 mod event;
 mod fold;
 mod grammar;
+mod invoke;
+mod members;
+mod metrics;
 mod model;
+mod refusals;
 mod unfold;
 mod usage;
 
@@ -14,11 +19,15 @@ use bedrock_inference_proto::v1;
 use bytes::Bytes;
 
 pub use error::{AdapterError, AdapterErrorKind};
+pub use estimate::estimate;
 pub use event::Event;
 pub use fold::Fold;
 pub use grammar::Grammar;
+pub use members::{Members, unknown_member};
+pub use metrics::{BedrockMeter, InvocationMetrics};
 use model::ModelTable;
-pub use model::{Capability, Lifecycle, Limits, Model};
+pub use model::{Capability, Lifecycle, Limits, Model, RouteRule};
+pub use refusals::Refusals;
 pub use unfold::unfold;
 pub use usage::token_counts;
 
@@ -42,7 +51,7 @@ impl Family {
     }
 }
 
-/// Speaks one model family's body format.
+/// Speaks one model family's native body format.
 ///
 /// Implementations are pure: no I/O, no clock, no tasks, no state between calls. They never panic on any
 /// input, and they print no content.
@@ -50,11 +59,29 @@ pub trait ModelAdapter: Debug + Send + Sync {
     /// The family's name, as its folder is called.
     fn family(&self) -> &'static str;
 
-    /// Turns a call into the bytes that go upstream, and into the decoder of what comes back.
+    /// Turns a call into a native body for InvokeModel, and into the decoder of what comes back.
+    ///
+    /// The members that it takes are its tested list: for each of them the native answer equals Converse's.
     ///
     /// # Errors
-    /// `Unsupported` with every member that the wire cannot say; nothing is dropped in silence.
+    /// `Unsupported` with every member that is not on the list; nothing is dropped in silence. Such a call
+    /// goes by Converse, unless its caller insists on the native route.
     fn encode(&self, model: &Model, call: &ConverseCall) -> Result<Encoded, AdapterError>;
+
+    /// Reads the usage of a raw native reply or stream, which otherwise passes as it is.
+    fn meter(&self, model: &Model) -> Box<dyn UsageMeter>;
+}
+
+/// Watches a raw native reply pass. One meter watches one reply.
+pub trait UsageMeter: Debug + Send {
+    /// Looks at the next piece. What it does not understand it ignores.
+    fn feed(&mut self, piece: &Piece<'_>);
+
+    /// What the reply has reported so far, in Converse's terms; `None` where it has reported nothing.
+    fn usage(&self) -> Option<v1::TokenUsage>;
+
+    /// Whether a stream has come to its end: the family's own terminator, or Bedrock's invocation metrics.
+    fn is_complete(&self) -> bool;
 }
 
 /// A Converse call in either mode. The streaming request holds every member of the unary one.
@@ -92,6 +119,56 @@ pub enum Wire {
         /// The JSON body.
         body: Bytes,
     },
+    /// For InvokeModel or InvokeModelWithResponseStream.
+    Invoke {
+        /// The native body.
+        body: Bytes,
+        /// What InvokeModel takes beside the body.
+        headers: InvokeHeaders,
+    },
+}
+
+/// What InvokeModel takes as headers. Unset ones are not sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InvokeHeaders {
+    /// The body's media type; `application/json` where unset.
+    pub content_type: Option<String>,
+    /// The media type that is wanted; `application/json` where unset.
+    pub accept: Option<String>,
+    /// `ENABLED`, `DISABLED` or `ENABLED_FULL`.
+    pub trace: Option<String>,
+    /// The guardrail's id or ARN.
+    pub guardrail_identifier: Option<String>,
+    /// The guardrail's version.
+    pub guardrail_version: Option<String>,
+    /// `standard` or `optimized`.
+    pub performance_config_latency: Option<String>,
+    /// `priority`, `default`, `flex` or `reserved`.
+    pub service_tier: Option<String>,
+    /// A JSON object of strings.
+    pub request_metadata: Option<String>,
+}
+
+/// What InvokeModel answers as headers. Bedrock sends the counts for unary calls, though it does not document
+/// them; never require one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplyHead {
+    /// The body's media type.
+    pub content_type: Option<String>,
+    /// The latency class that served.
+    pub performance_config_latency: Option<String>,
+    /// The tier that served.
+    pub service_tier: Option<String>,
+    /// Input tokens beside those of the prompt cache.
+    pub input_tokens: Option<i32>,
+    /// Output tokens.
+    pub output_tokens: Option<i32>,
+    /// Tokens read from the prompt cache.
+    pub cache_read_input_tokens: Option<i32>,
+    /// Tokens written to the prompt cache.
+    pub cache_write_input_tokens: Option<i32>,
+    /// How long the model took, in milliseconds.
+    pub latency_ms: Option<i64>,
 }
 
 /// Turns what the upstream sends into [`Event`]s. One decoder reads one reply.
@@ -108,13 +185,15 @@ pub trait StreamDecoder: Debug + Send {
 /// A piece of a reply.
 #[derive(Debug, Clone)]
 pub enum Piece<'p> {
+    /// The headers of a reply of InvokeModel, before everything else. Converse has none.
+    Head(&'p ReplyHead),
     /// The whole body of a unary reply.
     Whole(Bytes),
     /// One frame of an event stream.
     Frame {
         /// The frame's `:event-type`.
         event: &'p str,
-        /// The frame's payload.
+        /// The frame's payload; for a `chunk` of InvokeModel the native bytes inside it.
         payload: Bytes,
     },
 }

@@ -27,10 +27,23 @@ pub struct Model {
     /// Limits in tokens.
     #[serde(default)]
     pub limits: Limits,
-    /// What works through Converse.
+    /// What it can do.
     pub capabilities: Vec<Capability>,
     /// Where it stands in its life.
     pub lifecycle: Lifecycle,
+    /// The route of calls that insist on none; unset for the gateway's choice.
+    #[serde(default)]
+    pub route: Option<RouteRule>,
+}
+
+/// Which side of Bedrock's API a conversation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteRule {
+    /// InvokeModel with the family's native body.
+    Native,
+    /// Converse.
+    Converse,
 }
 
 /// Limits in tokens; `None` where not established.
@@ -50,6 +63,10 @@ pub struct Limits {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Capability {
+    /// Converse and ConverseStream take it.
+    Converse,
+    /// InvokeModel takes it.
+    Invoke,
     Streaming,
     System,
     Tools,

@@ -16,6 +16,7 @@ pub struct ConverseDecoder;
 impl StreamDecoder for ConverseDecoder {
     fn feed(&mut self, piece: Piece<'_>, events: &mut Vec<Event>) -> Result<(), AdapterError> {
         match piece {
+            Piece::Head(_) => Ok(()),
             Piece::Whole(body) => whole(&body, events),
             Piece::Frame { event, payload } => frame(event, &payload, events),
         }

@@ -1,8 +1,39 @@
-//! The Nova family of Amazon.
+//! The Nova family of Amazon: bodies of the schema messages-v1, nearly Converse's own.
 
-use crate::contract::Family;
-use crate::converse::ConverseAdapter;
+mod decode;
+mod encode;
+mod meter;
+mod stream;
 
-/// Nova: its models, called through Converse.
-pub const FAMILY: Family =
-    Family { adapter: &ConverseAdapter { family: "nova" }, models: include_str!("models.toml") };
+use crate::contract::{
+    AdapterError, Capability, ConverseCall, Encoded, Family, Model, ModelAdapter, UsageMeter,
+};
+use decode::NovaDecoder;
+use meter::NovaMeter;
+
+/// The family and its models.
+pub const FAMILY: Family = Family { adapter: &NovaAdapter, models: include_str!("models.toml") };
+
+/// Speaks for the family.
+#[derive(Debug, Clone, Copy)]
+pub struct NovaAdapter;
+
+impl ModelAdapter for NovaAdapter {
+    fn family(&self) -> &'static str {
+        "nova"
+    }
+
+    fn encode(&self, model: &Model, call: &ConverseCall) -> Result<Encoded, AdapterError> {
+        let wire = encode::wire(model, &call.request)?;
+        Ok(Encoded { wire, decoder: Box::new(NovaDecoder::new(caches(model))) })
+    }
+
+    fn meter(&self, model: &Model) -> Box<dyn UsageMeter> {
+        Box::new(NovaMeter::new(caches(model)))
+    }
+}
+
+/// Whether Converse would report cache counts for the model.
+fn caches(model: &Model) -> bool {
+    model.can(Capability::PromptCaching)
+}

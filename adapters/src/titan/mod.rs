@@ -1,8 +1,32 @@
-//! The Titan Text family of Amazon.
+//! The Titan Text family of Amazon: one text in, one text out.
 
-use crate::contract::Family;
-use crate::converse::ConverseAdapter;
+mod decode;
+mod encode;
+mod meter;
+mod stream;
 
-/// Titan Text: its models, called through Converse.
-pub const FAMILY: Family =
-    Family { adapter: &ConverseAdapter { family: "titan" }, models: include_str!("models.toml") };
+use crate::contract::{AdapterError, ConverseCall, Encoded, Family, Model, ModelAdapter, UsageMeter};
+use decode::TitanDecoder;
+use meter::TitanMeter;
+
+/// The family and its models.
+pub const FAMILY: Family = Family { adapter: &TitanAdapter, models: include_str!("models.toml") };
+
+/// Speaks for the family.
+#[derive(Debug, Clone, Copy)]
+pub struct TitanAdapter;
+
+impl ModelAdapter for TitanAdapter {
+    fn family(&self) -> &'static str {
+        "titan"
+    }
+
+    fn encode(&self, _: &Model, call: &ConverseCall) -> Result<Encoded, AdapterError> {
+        let wire = encode::wire(&call.request)?;
+        Ok(Encoded { wire, decoder: Box::new(TitanDecoder::default()) })
+    }
+
+    fn meter(&self, _: &Model) -> Box<dyn UsageMeter> {
+        Box::new(TitanMeter::default())
+    }
+}

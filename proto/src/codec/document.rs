@@ -6,7 +6,7 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as Document};
 use serde_json::value::RawValue;
 
-use super::write::Writer;
+use super::write::{Violation, Writer};
 
 /// The largest integer up to which an `f64` holds every integer.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -24,11 +24,23 @@ pub fn document_from_json(json: &str) -> Result<(Option<Document>, Option<String
 }
 
 /// Writes a value as JSON text: sorted keys, integral numbers as integers.
+///
+/// A number that is not finite leaves a gap in the text, which is then no JSON; [`write_document`] tells.
 #[must_use]
 pub fn document_to_json(value: &Document) -> String {
     let mut to = Writer::default();
     write_value(value, &mut to);
     String::from_utf8(to.json).unwrap_or_default()
+}
+
+/// The same as bytes.
+///
+/// # Errors
+/// The numbers that JSON does not have.
+pub fn write_document(value: &Document) -> Result<Vec<u8>, Vec<Violation>> {
+    let mut to = Writer::default();
+    write_value(value, &mut to);
+    to.finish()
 }
 
 /// An object of these members.

@@ -16,7 +16,7 @@ mod read;
 mod scalar;
 mod write;
 
-pub use document::{document_from_json, document_to_json};
+pub use document::{document_from_json, document_to_json, write_document};
 pub use read::{Decoded, ReadError, read};
 pub use write::{Violation, write};
 

@@ -16,7 +16,7 @@ use super::{Path, Shape, Value, document};
 pub fn write<T: Shape>(message: &T) -> Result<Vec<u8>, Vec<Violation>> {
     let mut to = Writer::default();
     message.write(&mut to);
-    if to.violations.is_empty() { Ok(to.json) } else { Err(to.violations) }
+    to.finish()
 }
 
 /// A member that cannot be written, and why.
@@ -46,6 +46,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// The body, or every violation in it.
+    pub(super) fn finish(self) -> Result<Vec<u8>, Vec<Violation>> {
+        if self.violations.is_empty() { Ok(self.json) } else { Err(self.violations) }
+    }
+
     /// Writes a member that is set.
     pub(super) fn member(&mut self, name: &'static str, value: &impl Value) {
         self.open(name);

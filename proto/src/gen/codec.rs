@@ -2443,3 +2443,221 @@ impl Shape for v1::ConverseStreamTrace {
         Ok(true)
     }
 }
+
+impl Shape for v1::CountTokensRequest {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("input", self.input.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "input" => from.optional(&mut self.input)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::CountTokensInput {
+    fn write_members(&self, to: &mut Writer) {
+        match &self.kind {
+            Some(v1::count_tokens_input::Kind::InvokeModel(value)) => to.member("invokeModel", value),
+            Some(v1::count_tokens_input::Kind::Converse(value)) => to.member("converse", value),
+            None => {}
+        }
+        to.end_union(&["invokeModel", "converse"]);
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "invokeModel" => if let Some(value) = from.value()? {
+                self.kind = Some(v1::count_tokens_input::Kind::InvokeModel(value));
+            }
+            "converse" => if let Some(value) = from.value()? {
+                self.kind = Some(v1::count_tokens_input::Kind::Converse(value));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::InvokeModelTokensRequest {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("body", self.body.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "body" => from.optional(&mut self.body)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::ConverseTokensRequest {
+    fn write_members(&self, to: &mut Writer) {
+        to.list("messages", &self.messages);
+        to.list("system", &self.system);
+        to.optional("toolConfig", self.tool_config.as_ref());
+        to.document("additionalModelRequestFields", self.additional_model_request_fields.as_ref(), self.additional_model_request_fields_text.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "messages" => from.list(&mut self.messages)?,
+            "system" => from.list(&mut self.system)?,
+            "toolConfig" => from.optional(&mut self.tool_config)?,
+            "additionalModelRequestFields" => from.document(&mut self.additional_model_request_fields, &mut self.additional_model_request_fields_text)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::CountTokensResponse {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("inputTokens", self.input_tokens.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "inputTokens" => from.optional(&mut self.input_tokens)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::ApplyGuardrailRequest {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("source", self.source.as_ref());
+        to.required_list("content", &self.content);
+        to.optional("outputScope", self.output_scope.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "source" => from.optional(&mut self.source)?,
+            "content" => from.list(&mut self.content)?,
+            "outputScope" => from.optional(&mut self.output_scope)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::GuardrailContentBlock {
+    fn write_members(&self, to: &mut Writer) {
+        match &self.kind {
+            Some(v1::guardrail_content_block::Kind::Text(value)) => to.member("text", value),
+            Some(v1::guardrail_content_block::Kind::Image(value)) => to.member("image", value),
+            None => {}
+        }
+        to.end_union(&["text", "image"]);
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "text" => if let Some(value) = from.value()? {
+                self.kind = Some(v1::guardrail_content_block::Kind::Text(value));
+            }
+            "image" => if let Some(value) = from.value()? {
+                self.kind = Some(v1::guardrail_content_block::Kind::Image(value));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::GuardrailTextBlock {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("text", self.text.as_ref());
+        to.list("qualifiers", &self.qualifiers);
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "text" => from.optional(&mut self.text)?,
+            "qualifiers" => from.list(&mut self.qualifiers)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::GuardrailImageBlock {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("format", self.format.as_ref());
+        to.optional("source", self.source.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "format" => from.optional(&mut self.format)?,
+            "source" => from.optional(&mut self.source)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::GuardrailImageSource {
+    fn write_members(&self, to: &mut Writer) {
+        match &self.kind {
+            Some(v1::guardrail_image_source::Kind::Bytes(value)) => to.member("bytes", value),
+            None => {}
+        }
+        to.end_union(&["bytes"]);
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "bytes" => if let Some(value) = from.value()? {
+                self.kind = Some(v1::guardrail_image_source::Kind::Bytes(value));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::ApplyGuardrailResponse {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("usage", self.usage.as_ref());
+        to.optional("action", self.action.as_ref());
+        to.optional("actionReason", self.action_reason.as_ref());
+        to.required_list("outputs", &self.outputs);
+        to.required_list("assessments", &self.assessments);
+        to.optional("guardrailCoverage", self.guardrail_coverage.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "usage" => from.optional(&mut self.usage)?,
+            "action" => from.optional(&mut self.action)?,
+            "actionReason" => from.optional(&mut self.action_reason)?,
+            "outputs" => from.list(&mut self.outputs)?,
+            "assessments" => from.list(&mut self.assessments)?,
+            "guardrailCoverage" => from.optional(&mut self.guardrail_coverage)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Shape for v1::GuardrailOutputContent {
+    fn write_members(&self, to: &mut Writer) {
+        to.optional("text", self.text.as_ref());
+    }
+
+    fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
+        match name {
+            "text" => from.optional(&mut self.text)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}

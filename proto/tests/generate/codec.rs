@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::model::{Model, Shape, snake, upper_camel};
 
 /// Where the walk begins: the bodies of requests and replies, and the payloads of the stream's events.
-const ROOTS: [&str; 9] = [
+const ROOTS: [&str; 13] = [
     "ConverseRequest",
     "ConverseResponse",
     "ConverseStreamRequest",
@@ -15,6 +15,10 @@ const ROOTS: [&str; 9] = [
     "ContentBlockStopEvent",
     "MessageStopEvent",
     "ConverseStreamMetadataEvent",
+    "CountTokensRequest",
+    "CountTokensResponse",
+    "ApplyGuardrailRequest",
+    "ApplyGuardrailResponse",
 ];
 
 /// Unions whose unknown members travel on in `unknown`.

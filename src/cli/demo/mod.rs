@@ -1,5 +1,6 @@
-//! `demo`: an emulator, a service, and one call of each kind through a real gRPC client.
+//! `demo`: an emulator, a service, and calls of seven kinds through a real gRPC client.
 
+mod native;
 mod scenes;
 
 use std::time::Duration;
@@ -10,12 +11,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::{Failure, show};
+use super::{Failure, program, show};
 use crate::app;
 use crate::config::{LogSettings, Settings, UpstreamKind};
 use crate::{telemetry, upstream};
 
-/// Start an emulator and a service, and make one call of each kind.
+/// Start an emulator and a service, and make calls of seven kinds.
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
     /// Answer as fast as possible instead of at a readable pace
@@ -57,9 +58,11 @@ impl Demo {
         emulator.shutdown().await;
         service.0.map_err(Failure::run)?;
         service.1?;
-        show::line(
-            "\nEvery call worked. Next: `bedrock-inference serve --upstream emulator`, then `bedrock-inference ask`.",
-        );
+        let program = program();
+        show::line(format!(
+            "\nEvery call worked. Next: `{program} serve --upstream emulator`, and from another terminal\n\
+             `{program} ask amazon.nova-lite-v1:0 'What is gRPC?'`."
+        ));
         Ok(())
     }
 }
@@ -70,5 +73,7 @@ async fn play(channel: Channel) -> Result<(), Failure> {
     scenes::stream(client.clone()).await?;
     scenes::tool_round_trip(client.clone()).await?;
     scenes::image(client.clone()).await?;
-    scenes::guardrail(client).await
+    scenes::guardrail(client.clone()).await?;
+    native::body(client.clone()).await?;
+    native::count(client).await
 }

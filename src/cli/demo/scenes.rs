@@ -16,9 +16,9 @@ use tonic::transport::Channel;
 
 use super::super::{Failure, ask, show};
 
-type Client = InferenceClient<Channel>;
+pub(super) type Client = InferenceClient<Channel>;
 
-const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+pub(super) const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 const NOVA: &str = "amazon.nova-lite-v1:0";
 const PICTURE: &[u8] = include_bytes!("picture.png");
 
@@ -134,7 +134,7 @@ async fn converse(client: &mut Client, request: ConverseRequest) -> Result<Conve
     client.converse(request).await.map(tonic::Response::into_inner).map_err(failed)
 }
 
-fn question(text: &str) -> ConverseRequest {
+pub(super) fn question(text: &str) -> ConverseRequest {
     let content = vec![ContentBlock { kind: Some(content_block::Kind::Text(text.to_owned())) }];
     ConverseRequest {
         messages: vec![Message { role: Some("user".to_owned()), content }],
@@ -203,7 +203,7 @@ fn show_answer(response: &ConverseResponse) {
     }
 }
 
-fn title(text: &str, model: &str) {
+pub(super) fn title(text: &str, model: &str) {
     show::line(format!(
         "\n{}  {}",
         show::styled(text, show::Style::Bold),
@@ -211,11 +211,11 @@ fn title(text: &str, model: &str) {
     ));
 }
 
-fn say(who: &str, text: &str) {
+pub(super) fn say(who: &str, text: &str) {
     show::line(format!("{}{text}", show::styled(format!("{who:<11}"), show::Style::Green)));
 }
 
-fn failed(status: Status) -> Failure {
+pub(super) fn failed(status: Status) -> Failure {
     Failure::run(show::status(&status))
 }
 

@@ -1,8 +1,11 @@
 //! `ask`: one question to a running service.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::process::{Finished, program, run, serve};
+use bedrock_inference_emulator::{Fault, Operation};
+
+use super::aws::{keys, outside, serve_on_aws};
+use super::process::{Finished, Running, file, program, run, serve};
 
 const NOVA: &str = "amazon.nova-lite-v1:0";
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/demo/picture.png");
@@ -19,7 +22,7 @@ fn an_answer_is_printed_with_its_report() {
     assert!(told.contains("the river is wide"), "{told}");
     for line in [
         "request   ",
-        "served    amazon.nova-lite-v1:0 in us-east-1 by converse",
+        "served    amazon.nova-lite-v1:0 in us-east-1 by native",
         "tokens    ",
         "times     total ",
     ] {
@@ -66,6 +69,55 @@ fn a_failed_call_is_told_with_code_and_reason() {
 }
 
 #[test]
+fn a_native_body_is_streamed_where_the_model_can() {
+    let service = serve();
+    let body = file("body.json", r#"{"messages":[{"role":"user","content":[{"text":"hello"}]}]}"#);
+    let body = body.to_str().unwrap();
+    let told = ask(&service.url(), &[NOVA, "--native", body]).good();
+    let chunks: Vec<_> = told.lines().take_while(|line| line.starts_with('{')).collect();
+    assert!(chunks.len() > 3, "{told}");
+    assert!(told.contains("served    amazon.nova-lite-v1:0 in us-east-1 by native"), "{told}");
+    let told = ask(&service.url(), &["--json", NOVA, "--native", body]).good();
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert!(last["call"]["requestId"].is_string(), "{told}");
+}
+
+#[test]
+fn a_native_body_of_a_model_that_cannot_stream_gets_one_body() {
+    const EMBEDDINGS: &str = "amazon.titan-embed-text-v2:0";
+    // Larger than what a gRPC client takes by default, as pictures are.
+    let vector = vec![0.5; 2_000_000];
+    let outside = outside();
+    let url = outside.emulator.url();
+    let service = Running::start(keys(&mut serve_on_aws()).env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url));
+    let body = file("body.json", r#"{"inputText":"hello"}"#);
+    let body = body.to_str().unwrap();
+    for _ in 0..2 {
+        let answer = json!({"embedding": vector, "inputTextTokenCount": 2});
+        outside.emulator.script(Fault::Reply(answer));
+    }
+    let told = ask(&service.url(), &[EMBEDDINGS, "--native", body]).good();
+    let (answer, report) = told.split_once('\n').unwrap();
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    assert_eq!(answer["embedding"].as_array().unwrap().len(), vector.len());
+    assert!(report.contains("served    amazon.titan-embed-text-v2:0"), "{report}");
+    let told = ask(&service.url(), &["--json", EMBEDDINGS, "--native", body]).good();
+    let message: Value = serde_json::from_str(&told).unwrap();
+    assert!(message["body"].is_string() && message["call"].is_object());
+    let calls = outside.emulator.calls();
+    assert!(calls.iter().all(|call| call.operation == Operation::InvokeModel), "{calls:?}");
+    assert_eq!(calls.len(), 2);
+}
+
+#[test]
+fn a_native_body_for_a_model_that_nobody_knows_is_refused() {
+    let service = serve();
+    let body = file("body.json", "{}");
+    let told = ask(&service.url(), &["no.such-model", "--native", body.to_str().unwrap()]).bad(1);
+    assert!(told.contains("NotFound (MODEL_NOT_FOUND)"), "{told}");
+}
+
+#[test]
 fn a_prompt_may_begin_with_a_dash() {
     let service = serve();
     ask(&service.url(), &[NOVA, "--", "- one\n- two"]).good();
@@ -74,7 +126,8 @@ fn a_prompt_may_begin_with_a_dash() {
 #[test]
 fn where_nobody_listens_it_says_what_to_start() {
     let told = ask("http://127.0.0.1:1", &[NOVA, "hello"]).bad(1);
-    assert!(told.contains("bedrock-inference serve --upstream emulator"), "{told}");
+    let command = format!("`{} serve --upstream emulator`", env!("CARGO_BIN_EXE_bedrock-inference"));
+    assert!(told.contains(&command), "{told}");
     let told = ask("not a url", &[NOVA, "hello"]).bad(2);
     assert!(told.contains("http://127.0.0.1:50051"), "{told}");
 }

@@ -14,22 +14,22 @@ use super::process::{Running, file, program, run};
 const NOVA: &str = "amazon.nova-lite-v1:0";
 
 /// An emulator outside, and the runtime that it lives in.
-struct Outside {
+pub struct Outside {
     runtime: Runtime,
-    emulator: Emulator,
+    pub emulator: Emulator,
 }
 
-fn outside() -> Outside {
+pub fn outside() -> Outside {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let emulator = runtime.block_on(Emulator::start(EmulatorSettings::default())).unwrap();
     Outside { runtime, emulator }
 }
 
-fn serve_on_aws() -> Command {
+pub fn serve_on_aws() -> Command {
     program(&["serve", "--listen", "127.0.0.1:0"])
 }
 
-fn keys(command: &mut Command) -> &mut Command {
+pub fn keys(command: &mut Command) -> &mut Command {
     command
         .env("AWS_REGION", "eu-central-1")
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
@@ -64,7 +64,7 @@ fn a_bearer_token_serves() {
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", outside.emulator.url()),
     );
     let told = ask(&service, "hello").good();
-    assert!(told.contains("in eu-central-1 by converse"), "{told}");
+    assert!(told.contains("in eu-central-1 by native"), "{told}");
     assert!(outside.emulator.calls()[0].authorized);
 }
 
@@ -72,9 +72,10 @@ fn a_bearer_token_serves() {
 fn access_keys_serve() {
     let outside = outside();
     let url = outside.emulator.url();
-    let service = Running::start(keys(&mut serve_on_aws()).env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url));
+    let service = Running::start(keys(&mut serve_on_aws()).env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &url));
+    service.says(&format!("upstream: Amazon Bedrock, region eu-central-1, endpoint {url}"));
     let told = ask(&service, "hello").good();
-    assert!(told.contains("in eu-central-1 by converse"), "{told}");
+    assert!(told.contains("in eu-central-1 by native"), "{told}");
     assert!(outside.emulator.calls()[0].authorized);
 }
 
@@ -98,7 +99,7 @@ fn files_of_aws_and_a_profile_of_the_configuration_serve() {
             .env("AWS_SHARED_CREDENTIALS_FILE", credentials),
     );
     let told = ask(&service, "hello").good();
-    assert!(told.contains("in ap-northeast-1 by converse"), "{told}");
+    assert!(told.contains("in ap-northeast-1 by native"), "{told}");
 }
 
 #[test]

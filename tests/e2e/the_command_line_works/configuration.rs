@@ -83,7 +83,7 @@ fn a_mistake_in_the_environment_is_told_with_its_key() {
 }
 
 #[test]
-fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_mistake() {
+fn variables_that_kubernetes_sets_for_services_of_our_name_are_no_mistake() {
     let path = file("gateway.toml", EMULATOR);
     let mut command = program(&["check", "--config"]);
     command.arg(path);
@@ -93,6 +93,10 @@ fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_mistake() {
         ("BEDROCK_INFERENCE_SERVICE_PORT_GRPC", "50051"),
         ("BEDROCK_INFERENCE_PORT", "tcp://10.0.0.1:50051"),
         ("BEDROCK_INFERENCE_PORT_50051_TCP_ADDR", "10.0.0.1"),
+        ("BEDROCK_INFERENCE_ADMIN_SERVICE_HOST", "10.0.0.2"),
+        ("BEDROCK_INFERENCE_ADMIN_SERVICE_PORT_HTTP", "8080"),
+        ("BEDROCK_INFERENCE_ADMIN_PORT", "tcp://10.0.0.2:8080"),
+        ("BEDROCK_INFERENCE_ADMIN_PORT_8080_TCP_PROTO", "tcp"),
     ] {
         command.env(name, value);
     }

@@ -82,6 +82,8 @@ impl Finished {
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
+    /// What it said up to its address.
+    greeting: Vec<String>,
     pub addr: SocketAddr,
 }
 
@@ -90,23 +92,23 @@ impl Running {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let lines = lines(child.stderr.take().unwrap());
-        let mut seen = Vec::new();
+        let mut greeting = Vec::new();
         let addr = loop {
             match lines.recv_timeout(LIMIT) {
                 Ok(line) => {
                     let found = line.split_once("listens on ").map(|(_, rest)| rest.to_owned());
-                    seen.push(line);
+                    greeting.push(line);
                     if let Some(found) = found {
                         break address(&found);
                     }
                 }
                 Err(_) => {
                     child.kill().unwrap();
-                    panic!("it never said where it listens: {seen:?}");
+                    panic!("it never said where it listens: {greeting:?}");
                 }
             }
         };
-        Self { child, lines, addr }
+        Self { child, lines, greeting, addr }
     }
 
     pub fn url(&self) -> String {
@@ -129,10 +131,15 @@ impl Running {
     }
 
     /// Sends a signal, and waits for the exit code; `None` where the signal ended it.
-    pub fn stop(mut self, name: &str) -> Option<i32> {
+    pub fn stop(self, name: &str) -> Option<i32> {
+        self.stop_and_tell(name).0
+    }
+
+    /// The same, with every line of standard error that nobody has waited for.
+    pub fn stop_and_tell(mut self, name: &str) -> (Option<i32>, Vec<String>) {
         signal(self.child.id(), name);
         let (code, ended) = mpsc::channel();
-        thread::scope(|scope| {
+        let code = thread::scope(|scope| {
             let id = self.child.id();
             scope.spawn(move || {
                 if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
@@ -142,7 +149,10 @@ impl Running {
             let status = self.child.wait().unwrap();
             code.send(()).unwrap();
             status.code()
-        })
+        });
+        let mut told = std::mem::take(&mut self.greeting);
+        told.extend(self.lines.iter());
+        (code, told)
     }
 }
 

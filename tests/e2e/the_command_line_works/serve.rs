@@ -2,6 +2,8 @@
 
 use std::net::TcpStream;
 
+use serde_json::Value;
+
 use super::process::{Running, program, run, serve};
 
 #[test]
@@ -13,6 +15,54 @@ fn signals_end_it_with_success() {
         assert!(told.contains("emulator"), "{told}");
         assert_eq!(service.stop(signal), Some(0), "{signal}");
         TcpStream::connect(addr).unwrap_err();
+    }
+}
+
+#[test]
+fn the_greeting_says_who_may_call_and_what_to_try() {
+    let service = serve();
+    let (addr, path) = (service.addr, env!("CARGO_BIN_EXE_bedrock-inference"));
+    let (code, told) = service.stop_and_tell("TERM");
+    assert_eq!(code, Some(0));
+    let told = told.join("\n");
+    for line in [
+        "upstream: the built-in emulator at http://127.0.0.1:",
+        "every process on this machine calls as tenant `local`",
+        &format!("\n  {path} ask --endpoint http://{addr} "),
+        "\nstopping: ",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let open = ["serve", "--upstream", "emulator", "--listen", "0.0.0.0:0", "--insecure"];
+    Running::start(&mut program(&open)).says("everyone who reaches it calls as tenant `local`");
+}
+
+/// The messages of log lines, every one of which must be JSON.
+fn messages(lines: &[String]) -> Vec<String> {
+    let message = |line: &String| {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        line["fields"]["message"].as_str().unwrap().to_owned()
+    };
+    lines.iter().map(message).collect()
+}
+
+#[test]
+fn with_json_logs_every_line_is_json() {
+    let json = || {
+        let mut command = program(&["serve", "--upstream", "emulator"]);
+        command.env("BEDROCK_INFERENCE_LOG__FORMAT", "json");
+        command
+    };
+    let service = Running::start(json().args(["--listen", "127.0.0.1:0"]));
+    let addr = service.addr.to_string();
+    let told = run(json().args(["--listen", &addr])).bad(2);
+    let told = messages(&told.lines().map(str::to_owned).collect::<Vec<_>>());
+    assert!(told.last().unwrap().contains(&format!("cannot listen on {addr}")), "{told:?}");
+    let (code, told) = service.stop_and_tell("TERM");
+    assert_eq!(code, Some(0));
+    let told = messages(&told);
+    for message in ["listens on ", "upstream: the built-in emulator", "tenant `local`", "stopping: "] {
+        assert!(told.iter().any(|told| told.contains(message)), "{message}: {told:?}");
     }
 }
 

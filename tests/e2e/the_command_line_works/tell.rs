@@ -13,6 +13,8 @@ fn the_demo_plays_every_scene() {
         "3. Tools: a round trip of several turns",
         "4. Images: a picture in the prompt",
         "5. Guardrails: an intervention is an answer",
+        "6. InvokeModel: the model's own body",
+        "7. CountTokens: before the call",
         "Every call worked.",
     ];
     let places: Vec<_> =
@@ -20,7 +22,11 @@ fn the_demo_plays_every_scene() {
     assert!(places.is_sorted());
     assert!(told.contains("[calls get_weather"), "{told}");
     assert!(told.contains("guardrail_intervened"), "{told}");
-    assert_eq!(told.matches("request   ").count(), 6, "a call report a call: {told}");
+    assert_eq!(told.matches("request   ").count(), 8, "a call report a call: {told}");
+    let program = env!("CARGO_BIN_EXE_bedrock-inference");
+    for command in ["serve --upstream emulator`", "ask amazon.nova-lite-v1:0 "] {
+        assert!(told.contains(&format!("`{program} {command}")), "{command}: {told}");
+    }
     assert!(!told.contains('\u{1b}'), "escape codes in a pipe: {told:?}");
 }
 
@@ -35,11 +41,16 @@ fn models_are_a_table_or_json() {
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(models.len(), table.lines().count() - 1);
     assert!(models.iter().all(|model| model["modelId"].is_string() && model["family"].is_string()));
+    for model in models {
+        let can = |name: &str| model["capabilities"].as_array().unwrap().iter().any(|can| can == name);
+        assert!(can("converse") || can("invoke"), "{model}");
+        assert_eq!(can("converse"), model["family"] != "generic", "{model}");
+    }
 }
 
 #[test]
 fn models_can_be_chosen_by_family() {
-    for family in ["claude", "nova", "titan"] {
+    for family in ["claude", "generic", "nova", "titan"] {
         let lines = run(&mut program(&["models", "--all", "--json", "--family", family])).good();
         assert!(lines.lines().count() > 0);
         for line in lines.lines() {
@@ -50,7 +61,7 @@ fn models_can_be_chosen_by_family() {
     let all = run(&mut program(&["models", "--all"])).good();
     assert!(all.lines().count() > run(&mut program(&["models"])).good().lines().count());
     let told = run(&mut program(&["models", "--family", "dinosaurs"])).bad(2);
-    assert!(told.contains("claude, nova and titan"), "{told}");
+    assert!(told.contains("claude, generic, nova and titan"), "{told}");
 }
 
 #[test]

@@ -16,7 +16,10 @@ const SERVICES: [&str; 5] = [
 ];
 
 const METHODS: [(&str, &[&str]); 2] = [
-    ("bedrock.inference.v1.Inference", &["Converse", "ConverseStream"]),
+    (
+        "bedrock.inference.v1.Inference",
+        &["Converse", "ConverseStream", "InvokeModel", "InvokeModelStream", "CountTokens", "ApplyGuardrail"],
+    ),
     ("bedrock.inference.v1.Models", &["ListModels", "GetModel"]),
 ];
 
@@ -118,7 +121,7 @@ fn check_pool(pool: &DescriptorPool) {
     }
     let inference = pool.get_service_by_name("bedrock.inference.v1.Inference").unwrap();
     let streaming: Vec<_> = inference.methods().map(|method| method.is_server_streaming()).collect();
-    assert_eq!(streaming, [false, true]);
+    assert_eq!(streaming, [false, true, false, true, false, false]);
     let request = pool.get_message_by_name("bedrock.inference.v1.ConverseRequest").unwrap();
     assert_eq!(request.get_field_by_name("model_id").unwrap().json_name(), "modelId");
     for service in SERVICES {

@@ -82,6 +82,16 @@ fn from_headers(reply: &Reply) -> tonic::Status {
     tonic::Status::from_header_map(&reply.headers).expect("no grpc-status among the headers")
 }
 
+/// Headers of ours that a page must be able to read.
+const EXPOSED: [&str; 6] = [
+    "grpc-status",
+    "grpc-message",
+    "grpc-status-details-bin",
+    "x-amzn-bedrock-content-type",
+    "x-amzn-bedrock-performanceconfig-latency",
+    "x-amzn-bedrock-service-tier",
+];
+
 #[tokio::test]
 async fn an_error_can_be_read_with_its_details() {
     let stage = with_pages(&[PAGE]).await;
@@ -91,7 +101,7 @@ async fn an_error_can_be_read_with_its_details() {
         let status = from_headers(&reply);
         assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::NotFound, "MODEL_NOT_FOUND"));
         let exposed = header(&reply.headers, "access-control-expose-headers").unwrap().to_ascii_lowercase();
-        for name in ["grpc-status", "grpc-message", "grpc-status-details-bin"] {
+        for name in EXPOSED {
             assert!(exposed.split(',').any(|exposed| exposed.trim() == name), "{name} of {exposed}");
         }
     }

@@ -1,0 +1,81 @@
+//! Reads Titan's replies: a whole one here, a stream's chunks in its own room.
+
+use bedrock_inference_proto::v1::{
+    ContentBlock, ConverseMetrics, ConverseOutput, ConverseResponse, Message, PerformanceConfiguration,
+    ServiceTier, content_block, converse_output,
+};
+
+use super::meter;
+use super::stream::TitanStream;
+use crate::contract::{
+    AdapterError, Event, Members, Piece, ReplyHead, StreamDecoder, unfold, unknown_member,
+};
+
+/// Turns Titan's replies into events.
+#[derive(Debug, Default)]
+pub(super) struct TitanDecoder {
+    head: ReplyHead,
+    stream: TitanStream,
+}
+
+impl StreamDecoder for TitanDecoder {
+    fn feed(&mut self, piece: Piece<'_>, events: &mut Vec<Event>) -> Result<(), AdapterError> {
+        match piece {
+            Piece::Head(head) => self.head = head.clone(),
+            Piece::Whole(body) => whole(&body, &self.head, events)?,
+            Piece::Frame { event: "chunk", payload } => self.stream.chunk(&payload, &self.head, events)?,
+            Piece::Frame { event, .. } => events.push(unknown_member(event.to_owned())),
+        }
+        Ok(())
+    }
+}
+
+/// Several results are one answer; the last one says why it ended.
+fn whole(body: &[u8], head: &ReplyHead, events: &mut Vec<Event>) -> Result<(), AdapterError> {
+    let mut members = Members::read(body)?;
+    let bedrock = members.invocation_metrics().unwrap_or_default();
+    let mut results = members.objects("results")?;
+    let counts = meter::whole_counts(&mut members, &mut results)?.or(bedrock).or(head.metrics());
+    members.warn(&[], events);
+    let (mut text, mut stop_reason) = (None::<String>, None);
+    for mut result in results {
+        if let Some(piece) = result.take::<String>("outputText")? {
+            text.get_or_insert_default().push_str(&piece);
+        }
+        stop_reason = result.take::<String>("completionReason")?.map(converse_stop_reason);
+        result.warn(&["index"], events);
+    }
+    let content = text.map(|text| ContentBlock { kind: Some(content_block::Kind::Text(text)) });
+    let message = Message { role: Some("assistant".to_owned()), content: content.into_iter().collect() };
+    let reply = ConverseResponse {
+        output: Some(ConverseOutput { kind: Some(converse_output::Kind::Message(message)) }),
+        stop_reason,
+        usage: counts.usage(),
+        metrics: counts.invocation_latency.map(|latency| ConverseMetrics { latency_ms: Some(latency) }),
+        performance_config: performance_config(head),
+        service_tier: service_tier(head),
+        ..ConverseResponse::default()
+    };
+    unfold(reply, events)
+}
+
+/// Converse's word for Titan's; a reason that Converse has no word for stays as it is.
+pub(super) fn converse_stop_reason(reason: String) -> String {
+    let known = match reason.as_str() {
+        "FINISHED" => "end_turn",
+        "LENGTH" => "max_tokens",
+        "STOP_CRITERIA_MET" => "stop_sequence",
+        "CONTENT_FILTERED" => "content_filtered",
+        _ => return reason,
+    };
+    known.to_owned()
+}
+
+pub(super) fn performance_config(head: &ReplyHead) -> Option<PerformanceConfiguration> {
+    let latency = head.performance_config_latency.clone();
+    latency.map(|latency| PerformanceConfiguration { latency: Some(latency) })
+}
+
+pub(super) fn service_tier(head: &ReplyHead) -> Option<ServiceTier> {
+    head.service_tier.clone().map(|tier| ServiceTier { r#type: Some(tier) })
+}

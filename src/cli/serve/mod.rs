@@ -1,0 +1,111 @@
+//! `serve`: the service, until it is told to stop.
+
+mod voice;
+
+use std::net::SocketAddr;
+
+use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFile, Failure, Interrupts};
+use crate::app::{self, AppError};
+use crate::config::{Settings, UpstreamKind};
+use crate::telemetry;
+use crate::upstream::{self, Started};
+
+use voice::Voice;
+
+/// Serve the API.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Address to listen on [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Which Bedrock to call [default: aws]
+    #[arg(long, value_enum)]
+    upstream: Option<UpstreamKind>,
+    /// AWS region to call
+    #[arg(long)]
+    region: Option<String>,
+    /// Let everyone in who reaches the listener
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let settings = self.settings()?;
+        telemetry::start(&settings.log).map_err(Failure::usage)?;
+        let voice = Voice::of(settings.log.format);
+        serve(settings, voice).await.map_err(|failure| voice.failed(failure))
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let mut settings = Settings::load(self.file.config.as_deref()).map_err(Failure::usage)?;
+        settings.listen = self.listen.unwrap_or(settings.listen);
+        settings.upstream = self.upstream.unwrap_or(settings.upstream);
+        settings.aws.region = self.region.clone().or(settings.aws.region);
+        settings.insecure |= self.insecure;
+        Ok(settings)
+    }
+}
+
+/// Serves until a signal comes.
+async fn serve(settings: Settings, voice: Voice) -> Result<(), Failure> {
+    let (started, emulator) = start_upstream(&settings).await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| Failure::usage(format!("cannot listen on {}: {error}", settings.listen)))?;
+    let addr = listener.local_addr().map_err(Failure::run)?;
+    // Caught before the greeting, which tells others that they may send one.
+    let interrupts = Interrupts::caught()?;
+    voice.greet(addr, &settings, &started.region, emulator.as_ref());
+    let shutdown = CancellationToken::new();
+    let service = app::run(settings, started, listener, shutdown.clone());
+    let served = service_until(service, interrupts, &shutdown, voice).await;
+    if let Some(emulator) = emulator {
+        emulator.shutdown().await;
+    }
+    served.map_err(|error| match error {
+        AppError::Server(_) | AppError::Listener(_) => Failure::run(error),
+        AppError::Start(_) | AppError::Config(_) => Failure::usage(error),
+    })
+}
+
+/// Finds Bedrock, or starts the emulator that stands in for it.
+pub(super) async fn start_upstream(settings: &Settings) -> Result<(Started, Option<Emulator>), Failure> {
+    match settings.upstream {
+        UpstreamKind::Aws => {
+            let started = upstream::start(&settings.aws, &settings.timeouts).await;
+            Ok((started.map_err(Failure::usage)?, None))
+        }
+        UpstreamKind::Emulator => {
+            let emulator = Emulator::start(EmulatorSettings::default()).await.map_err(Failure::run)?;
+            let started = upstream::start_on_emulator(&emulator.url(), &settings.aws, &settings.timeouts);
+            Ok((started.map_err(Failure::usage)?, Some(emulator)))
+        }
+    }
+}
+
+/// Runs the service; the first signal asks it to stop, the second stops waiting for it.
+async fn service_until(
+    service: impl Future<Output = Result<(), AppError>>,
+    mut interrupts: Interrupts,
+    shutdown: &CancellationToken,
+    voice: Voice,
+) -> Result<(), AppError> {
+    tokio::pin!(service);
+    tokio::select! {
+        served = &mut service => return served,
+        () = interrupts.next() => {}
+    }
+    voice.note("stopping: running calls may end; interrupt again to stop at once");
+    shutdown.cancel();
+    tokio::select! {
+        served = service => served,
+        () = interrupts.next() => Ok(()),
+    }
+}

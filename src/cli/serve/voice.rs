@@ -1,0 +1,79 @@
+//! What `serve` says of itself: lines for people, or log lines where those are JSON.
+
+use std::net::SocketAddr;
+
+use bedrock_inference_emulator::Emulator;
+
+use super::super::{Failure, program, show};
+use crate::config::{LogFormat, Settings};
+
+/// How the service speaks. With JSON nothing else stands on standard error once logging has started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Voice(LogFormat);
+
+impl Voice {
+    /// The voice that goes with this format of log lines.
+    pub(super) fn of(format: LogFormat) -> Self {
+        if format == LogFormat::Json {
+            // The place alone: what a panic says may hold content.
+            std::panic::set_hook(Box::new(|panic| {
+                let place = panic.location().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(place, "panicked");
+            }));
+        }
+        Self(format)
+    }
+
+    /// Says something.
+    pub(super) fn note(self, text: &str) {
+        match self.0 {
+            LogFormat::Text => show::note(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
+    /// Says why the service ends, where the terminal is not to be told.
+    pub(super) fn failed(self, failure: Failure) -> Failure {
+        if self.0 == LogFormat::Text {
+            return failure;
+        }
+        tracing::error!("{}", failure.message);
+        Failure { logged: true, ..failure }
+    }
+
+    /// Says where the service listens, whom it calls, and who may call it.
+    pub(super) fn greet(
+        self,
+        addr: SocketAddr,
+        settings: &Settings,
+        region: &str,
+        emulator: Option<&Emulator>,
+    ) {
+        self.note(&format!("bedrock-inference {} listens on {addr}", env!("CARGO_PKG_VERSION")));
+        self.note(&upstream(settings, region, emulator));
+        let who =
+            if addr.ip().is_loopback() { "every process on this machine" } else { "everyone who reaches it" };
+        self.note(&format!("no tenants are configured: {who} calls as tenant `local`"));
+        if self.0 == LogFormat::Text {
+            self.note(&examples(addr));
+        }
+    }
+}
+
+fn upstream(settings: &Settings, region: &str, emulator: Option<&Emulator>) -> String {
+    if let Some(emulator) = emulator {
+        return format!("upstream: the built-in emulator at {}; its answers are made up", emulator.url());
+    }
+    let endpoint = settings.aws.named_endpoint();
+    let endpoint = endpoint.as_deref().unwrap_or("as the AWS SDK finds it");
+    format!("upstream: Amazon Bedrock, region {region}, endpoint {endpoint}")
+}
+
+fn examples(addr: SocketAddr) -> String {
+    let program = program();
+    format!(
+        "try it:\n  {program} ask --endpoint http://{addr} amazon.nova-lite-v1:0 'What is gRPC?'\n  \
+         grpcurl -plaintext -d '{{\"modelId\":\"amazon.nova-lite-v1:0\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"text\":\"hi\"}}]}}]}}' \\\n    \
+         {addr} bedrock.inference.v1.Inference/Converse"
+    )
+}

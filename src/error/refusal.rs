@@ -1,0 +1,141 @@
+//! What AWS says when it refuses or fails, under the reasons of this service.
+
+use std::time::Duration;
+
+use super::{Error, Reason};
+
+/// A refusal as AWS worded it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refusal<'a> {
+    /// The exception, in either case: `ThrottlingException` or `throttlingException`.
+    pub(crate) code: &'a str,
+    /// AWS's message. It only helps to choose the reason, and can quote the request: it is not passed on
+    /// where it could.
+    pub(crate) message: &'a str,
+    /// The HTTP status, where the refusal is a response of its own.
+    pub(crate) status: Option<u16>,
+}
+
+/// The error that stands for a refusal.
+pub(crate) fn refusal(refusal: &Refusal<'_>) -> Error {
+    let code = upper_first(refusal.code);
+    let reason = reason(&code, refusal.message, refusal.status);
+    let named = match (code.as_str(), refusal.status) {
+        ("", Some(status)) => format!("HTTP status {status}"),
+        ("", None) => "an exception without a name".to_owned(),
+        (code, _) => code.to_owned(),
+    };
+    let mut error = Error::new(reason, format!("bedrock answered {named}{}", explanation(reason, refusal)));
+    error.retry_after = retry_after(reason);
+    error.upstream.code = (!code.is_empty()).then_some(code);
+    error
+}
+
+fn reason(code: &str, message: &str, status: Option<u16>) -> Reason {
+    match code {
+        "ThrottlingException" => Reason::UpstreamThrottled,
+        "ModelNotReadyException" => Reason::UpstreamModelNotReady,
+        "ServiceUnavailableException" => Reason::UpstreamUnavailable,
+        "InternalServerException" | "InternalFailure" => Reason::UpstreamInternal,
+        "ModelErrorException" => Reason::UpstreamModelError,
+        "ModelTimeoutException" => Reason::UpstreamModelTimeout,
+        "ModelStreamErrorException" => Reason::UpstreamStreamError,
+        "ServiceQuotaExceededException" => Reason::UpstreamQuota,
+        "ConflictException" => Reason::UpstreamConflict,
+        "ValidationException" => validation(message),
+        "FTUFormNotFilled" | "MPAgreementBeingCreated" => Reason::ModelAgreementMissing,
+        "ResourceNotFoundException" if mentions(message, "use case details") => Reason::ModelAgreementMissing,
+        "ResourceNotFoundException" if mentions(message, "guardrail") => Reason::GuardrailNotFound,
+        "ResourceNotFoundException" => Reason::ModelNotFound,
+        "AccessDeniedException" if mentions(message, "security token") => Reason::UpstreamCredentials,
+        "AccessDeniedException" => Reason::ModelAccessNotGranted,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "RequestExpired"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "SignatureDoesNotMatch" => Reason::UpstreamCredentials,
+        _ => match status {
+            Some(503) => Reason::UpstreamUnavailable,
+            Some(429) => Reason::UpstreamThrottled,
+            _ => Reason::UpstreamUnknown,
+        },
+    }
+}
+
+fn validation(message: &str) -> Reason {
+    const TOO_LONG: [&str; 8] = [
+        "input is too long",
+        "prompt is too long",
+        "input tokens exceeded",
+        "maximum context length",
+        "context_length_exceeded",
+        "exceeds the context window",
+        "input tokens exceed the configured limit",
+        "exceed model maximum",
+    ];
+    if mentions(message, "on-demand throughput isn") {
+        Reason::InferenceProfileRequired
+    } else if mentions(message, "model identifier is invalid") {
+        Reason::ModelNotFound
+    } else if TOO_LONG.iter().any(|text| mentions(message, text)) {
+        Reason::ContextWindowExceeded
+    } else {
+        Reason::UpstreamValidation
+    }
+}
+
+/// What the caller can do about it. AWS's own words are only quoted for refused requests, whose author is
+/// the caller.
+fn explanation(reason: Reason, refusal: &Refusal<'_>) -> String {
+    match reason {
+        Reason::UpstreamValidation
+        | Reason::ContextWindowExceeded
+        | Reason::InferenceProfileRequired
+        | Reason::GuardrailNotFound
+        | Reason::ModelNotFound
+            if !refusal.message.is_empty() =>
+        {
+            format!(": {}", refusal.message)
+        }
+        Reason::ModelAccessNotGranted => {
+            ": the gateway's AWS identity may not call this model; its operator can grant \
+             bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream"
+                .to_owned()
+        }
+        Reason::ModelAgreementMissing => {
+            ": the AWS account has not finished the model provider's agreement or use-case form".to_owned()
+        }
+        Reason::UpstreamCredentials => {
+            ": the gateway's AWS credentials are missing, expired or wrong".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// When a repeat may help, where that is known.
+fn retry_after(reason: Reason) -> Option<Duration> {
+    match reason {
+        Reason::UpstreamThrottled | Reason::UpstreamInternal | Reason::UpstreamUnavailable => {
+            Some(Duration::from_secs(1))
+        }
+        Reason::UpstreamModelNotReady => Some(Duration::from_secs(3)),
+        Reason::UpstreamCredentials => Some(Duration::from_secs(5)),
+        Reason::UpstreamQuota => Some(Duration::from_secs(60)),
+        _ => None,
+    }
+}
+
+fn mentions(message: &str, text: &str) -> bool {
+    message.to_lowercase().contains(text)
+}
+
+fn upper_first(code: &str) -> String {
+    let mut letters = code.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}

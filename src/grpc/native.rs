@@ -1,0 +1,143 @@
+//! What InvokeModel and InvokeModelStream share: a body as bytes or as JSON, answered in kind.
+
+use bedrock_inference_adapters::contract::{AdapterError, Event, InvokeHeaders, Mode, ReplyHead};
+use bedrock_inference_proto::codec::{Violation, document_from_json, write_document};
+use bedrock_inference_proto::v1::{CallOptions, InvokeModelRequest, InvokeModelStreamRequest};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+
+use crate::call::{Asked, Events, InvokeCall, Request};
+use crate::error::Error;
+
+/// The largest native body, in bytes: AWS's own limit.
+const LARGEST_BODY: usize = 25_000_000;
+
+/// The form in which a body came, and in which the answer goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Bytes,
+    Json,
+}
+
+/// The members of either request.
+pub(super) struct Native {
+    model_id: Option<String>,
+    options: Option<CallOptions>,
+    body: Option<Bytes>,
+    json_body: Option<Struct>,
+    headers: InvokeHeaders,
+    mode: Mode,
+}
+
+macro_rules! native {
+    ($request:ty, $mode:expr) => {
+        impl From<$request> for Native {
+            fn from(request: $request) -> Self {
+                Self {
+                    model_id: request.model_id,
+                    options: request.options,
+                    body: request.body,
+                    json_body: request.json_body,
+                    headers: InvokeHeaders {
+                        content_type: request.content_type,
+                        accept: request.accept,
+                        trace: request.trace,
+                        guardrail_identifier: request.guardrail_identifier,
+                        guardrail_version: request.guardrail_version,
+                        performance_config_latency: request.performance_config_latency,
+                        service_tier: request.service_tier,
+                        request_metadata: request.request_metadata,
+                    },
+                    mode: $mode,
+                }
+            }
+        }
+    };
+}
+native!(InvokeModelRequest, Mode::Unary);
+native!(InvokeModelStreamRequest, Mode::Stream);
+
+impl Native {
+    /// The form of the body.
+    pub(super) fn form(&self) -> Form {
+        if self.json_body.is_some() { Form::Json } else { Form::Bytes }
+    }
+
+    /// The call.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` where not exactly one body is set, or it is too large.
+    pub(super) fn asked(self) -> Result<Asked, Error> {
+        let body = match (self.body, self.json_body) {
+            (Some(body), None) => body,
+            (None, Some(json)) => {
+                let json = Value { kind: Some(Kind::StructValue(json)) };
+                let unsaid = |_| Error::invalid("jsonBody", "holds a number that is not finite");
+                write_document(&json).map_err(unsaid)?.into()
+            }
+            (None, None) => return Err(Error::invalid("body", "is not set, and neither is jsonBody")),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("body", "and jsonBody are both set; only one of them may be"));
+            }
+        };
+        check_headers(&self.headers)?;
+        if body.len() > LARGEST_BODY {
+            let context = format!("has {} bytes; at most {LARGEST_BODY} are accepted", body.len());
+            return Err(Error::invalid("body", context));
+        }
+        let request = Request::Invoke(Box::new(InvokeCall { body, headers: self.headers, mode: self.mode }));
+        Ok(Asked { model_id: self.model_id, options: self.options, request })
+    }
+}
+
+/// The members that travel as headers must be able to.
+fn check_headers(headers: &InvokeHeaders) -> Result<(), Error> {
+    let members = [
+        ("contentType", &headers.content_type),
+        ("accept", &headers.accept),
+        ("trace", &headers.trace),
+        ("guardrailIdentifier", &headers.guardrail_identifier),
+        ("guardrailVersion", &headers.guardrail_version),
+        ("performanceConfigLatency", &headers.performance_config_latency),
+        ("serviceTier", &headers.service_tier),
+        ("requestMetadata", &headers.request_metadata),
+    ];
+    let travels = |value: &str| value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let stuck: Vec<_> = members
+        .into_iter()
+        .filter(|(_, value)| value.as_deref().is_some_and(|value| !travels(value)))
+        .map(|(path, _)| Violation {
+            path: path.to_owned(),
+            description: "holds characters that an HTTP header cannot; printable ASCII is accepted"
+                .to_owned(),
+        })
+        .collect();
+    if stuck.is_empty() { Ok(()) } else { Err(AdapterError::from(stuck).into()) }
+}
+
+/// A body in the form that was asked for: as JSON, with the bytes beside it where JSON loses something.
+pub(super) fn in_kind(body: Bytes, form: Form) -> (Option<Bytes>, Option<Struct>) {
+    if form == Form::Bytes {
+        return (Some(body), None);
+    }
+    let json = std::str::from_utf8(&body).ok().and_then(|text| document_from_json(text).ok());
+    match json {
+        Some((Some(Value { kind: Some(Kind::StructValue(json)) }), lossless)) => {
+            (lossless.is_some().then_some(body), Some(json))
+        }
+        _ => (Some(body), None),
+    }
+}
+
+/// The headers of a raw reply, which stand before everything else.
+///
+/// # Errors
+/// The reply's own.
+pub(super) async fn head(events: &mut Events) -> Result<ReplyHead, Error> {
+    match events.next().await.transpose()? {
+        Some(Event::Head(head)) => Ok(*head),
+        _ => Ok(ReplyHead::default()),
+    }
+}
