@@ -61,12 +61,6 @@ impl Report {
         self.notes().report.warnings.push(warning);
     }
 
-    /// Notes a member of the reply that this version does not know.
-    pub fn unknown_member(&self, path: String) {
-        let message = "Bedrock sent something that this version does not know".to_owned();
-        self.warn(Warning { kind: WarningKind::UnknownMember.into(), path, message });
-    }
-
     /// Notes an option that this version cannot honour.
     pub fn unsupported_option(&self, path: &str, message: &str) {
         self.warn(Warning {

@@ -26,7 +26,7 @@ pub(super) async fn answer(
     };
     let messages = stream::unfold(Some((events, ending)), move |state| async move {
         let (mut events, ending) = state?;
-        match next(&mut events, form).await {
+        match next(&mut events, form, ending.report()).await {
             Ok(Some(chunk)) => Some((Ok(Message::Chunk(chunk)), Some((events, ending)))),
             Ok(None) => Some((Ok(Message::Call(ending.answered())), None)),
             Err(error) => Some((Err(ending.failed(&error)), None)),
@@ -52,11 +52,15 @@ async fn begin(
     Ok((reply.events, head, form))
 }
 
-async fn next(events: &mut Events, form: Form) -> Result<Option<PayloadPart>, Error> {
+async fn next(events: &mut Events, form: Form, report: &Report) -> Result<Option<PayloadPart>, Error> {
     while let Some(event) = events.next().await.transpose()? {
-        if let Event::Raw(chunk) = event {
-            let (bytes, json) = in_kind(chunk, form);
-            return Ok(Some(PayloadPart { bytes, json }));
+        match event {
+            Event::Raw(chunk) => {
+                let (bytes, json) = in_kind(chunk, form);
+                return Ok(Some(PayloadPart { bytes, json }));
+            }
+            Event::Warning(warning) => report.warn(warning),
+            _ => {}
         }
     }
     Ok(None)

@@ -13,7 +13,7 @@ mod native;
 
 use std::sync::Arc;
 
-use bedrock_inference_adapters::contract::{AdapterError, Event};
+use bedrock_inference_adapters::contract::{AdapterError, Event, unknown_warning};
 use bedrock_inference_proto::codec::{self, Decoded, Shape};
 use bedrock_inference_proto::v1;
 use bytes::Bytes;
@@ -175,7 +175,7 @@ async fn raw_body(events: &mut Events) -> Result<Bytes, Error> {
 async fn raw_message<T: Shape>(events: &mut Events, report: &Report) -> Result<T, Error> {
     let body = raw_body(events).await?;
     let Decoded { value, unknown } = codec::read::<T>(&body).map_err(AdapterError::from)?;
-    unknown.into_iter().for_each(|path| report.unknown_member(path));
+    unknown.into_iter().for_each(|path| report.warn(unknown_warning(path)));
     Ok(value)
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use bedrock_inference_adapters::contract::{Event, Grammar, Piece, StreamDecoder, UsageMeter};
+use bedrock_inference_adapters::contract::{
+    Event, Grammar, Piece, StreamDecoder, UsageMeter, unknown_member,
+};
 use bedrock_inference_proto::v1::ConverseStreamMetadataEvent;
 
 use crate::error::{Error, Reason};
@@ -50,6 +52,7 @@ impl Reading {
                 *whole |= matches!(piece, Piece::Whole(_));
                 self.ready.push_back(match piece {
                     Piece::Head(head) => Event::Head(Box::new((*head).clone())),
+                    Piece::Frame { event, .. } if *event != "chunk" => unknown_member((*event).to_owned()),
                     Piece::Whole(bytes) | Piece::Frame { payload: bytes, .. } => Event::Raw(bytes.clone()),
                 });
             }

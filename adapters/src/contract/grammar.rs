@@ -32,7 +32,6 @@ impl Grammar {
     pub fn accept(&mut self, event: &Event) -> Result<(), AdapterError> {
         match (event, self.stage) {
             (Event::Warning(_), _) => Ok(()),
-            (Event::Raw(_), Stage::Empty) => self.enter(Stage::Complete),
             (Event::MessageStart(_), Stage::Empty) => self.enter(Stage::Blocks),
             (Event::ContentBlockStart(start), Stage::Blocks) => self.open(start.content_block_index, event),
             (Event::ContentBlockDelta(delta), Stage::Blocks) => self.go_on(delta.content_block_index, event),

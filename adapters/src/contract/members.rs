@@ -102,14 +102,20 @@ impl<'j> Members<'j> {
     }
 }
 
-/// The warning about something that this version does not know.
+/// The event about something that this version does not know.
 #[must_use]
 pub fn unknown_member(path: String) -> Event {
-    Event::Warning(Warning {
+    Event::Warning(unknown_warning(path))
+}
+
+/// The warning about something that this version does not know.
+#[must_use]
+pub fn unknown_warning(path: String) -> Warning {
+    Warning {
         kind: WarningKind::UnknownMember.into(),
         path,
         message: "Bedrock sent something that this version does not know".to_owned(),
-    })
+    }
 }
 
 fn wrong_type(path: &str) -> AdapterError {

@@ -23,7 +23,7 @@ pub use estimate::estimate;
 pub use event::Event;
 pub use fold::Fold;
 pub use grammar::Grammar;
-pub use members::{Members, unknown_member};
+pub use members::{Members, unknown_member, unknown_warning};
 pub use metrics::{BedrockMeter, InvocationMetrics};
 use model::ModelTable;
 pub use model::{Capability, Lifecycle, Limits, Model, RouteRule};

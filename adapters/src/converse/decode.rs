@@ -1,10 +1,10 @@
 //! Reads replies of Converse and frames of ConverseStream.
 
 use bedrock_inference_proto::codec::{self, Decoded, Shape};
-use bedrock_inference_proto::v1::{ConverseResponse, Warning, WarningKind};
+use bedrock_inference_proto::v1::ConverseResponse;
 use bytes::Bytes;
 
-use crate::contract::{AdapterError, Event, Piece, StreamDecoder, unfold};
+use crate::contract::{AdapterError, Event, Piece, StreamDecoder, unfold, unknown_member};
 
 /// Bedrock pads events with a member of this name, so that lengths do not give content away.
 const PADDING: &str = "p";
@@ -49,12 +49,4 @@ fn read<T: Shape>(event: &str, payload: &Bytes, events: &mut Vec<Event>) -> Resu
     let unknown = unknown.into_iter().filter(|path| path != PADDING);
     events.extend(unknown.map(|path| unknown_member(format!("{event}.{path}"))));
     Ok(value)
-}
-
-fn unknown_member(path: String) -> Event {
-    Event::Warning(Warning {
-        kind: WarningKind::UnknownMember.into(),
-        path,
-        message: "Bedrock sent something that this version does not know".to_owned(),
-    })
 }
