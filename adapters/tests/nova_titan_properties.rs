@@ -11,8 +11,8 @@
 use std::path::Path;
 
 use bedrock_inference_adapters::contract::{
-    AdapterError, AdapterErrorKind, ConverseCall, Event, Family, Grammar, InvokeHeaders, Mode, Piece,
-    StreamDecoder, UsageMeter, Wire,
+    AdapterError, AdapterErrorKind, Capability, ConverseCall, Event, Family, Grammar, InvokeHeaders, Mode,
+    Piece, StreamDecoder, UsageMeter, Wire,
 };
 use bedrock_inference_adapters::{nova, titan};
 use bedrock_inference_proto::codec::{self, document_from_json};
@@ -51,13 +51,7 @@ fn json_text() -> impl Strategy<Value = String> {
 }
 
 fn image() -> impl Strategy<Value = v1::ImageBlock> {
-    let source = prop_oneof![
-        blob().prop_map(v1::image_source::Kind::Bytes),
-        text().prop_map(|uri| v1::image_source::Kind::S3Location(v1::S3Location {
-            uri: Some(uri),
-            bucket_owner: None
-        })),
-    ];
+    let source = blob().prop_map(v1::image_source::Kind::Bytes);
     (text(), source).prop_map(|(format, source)| v1::ImageBlock {
         format: Some(format),
         source: Some(v1::ImageSource { kind: Some(source) }),
@@ -90,9 +84,16 @@ fn nova_block() -> impl Strategy<Value = Kind> {
         v1::reasoning_content_block::Kind::ReasoningText(block)
     });
     let redacted = blob().prop_map(v1::reasoning_content_block::Kind::RedactedContent);
-    let video = (text(), blob()).prop_map(|(format, bytes)| v1::VideoBlock {
+    let source = prop_oneof![
+        blob().prop_map(v1::video_source::Kind::Bytes),
+        text().prop_map(|uri| v1::video_source::Kind::S3Location(v1::S3Location {
+            uri: Some(uri),
+            bucket_owner: None
+        })),
+    ];
+    let video = (text(), source).prop_map(|(format, source)| v1::VideoBlock {
         format: Some(format),
-        source: Some(v1::VideoSource { kind: Some(v1::video_source::Kind::Bytes(bytes)) }),
+        source: Some(v1::VideoSource { kind: Some(source) }),
     });
     prop_oneof![
         text().prop_map(Kind::Text),
@@ -104,7 +105,6 @@ fn nova_block() -> impl Strategy<Value = Kind> {
             Kind::ToolUse(v1::ToolUseBlock { tool_use_id, name, input, r#type: None, input_text })
         }),
         tool_result().prop_map(Kind::ToolResult),
-        Just(Kind::CachePoint(v1::CachePointBlock { r#type: Some("default".to_owned()), ttl: None })),
         prop_oneof![reasoning, redacted]
             .prop_map(|kind| Kind::ReasoningContent(v1::ReasoningContentBlock { kind: Some(kind) })),
     ]
@@ -194,11 +194,13 @@ fn encode(
 
 fn decoder(family: Family) -> Box<dyn StreamDecoder> {
     let model = family.read_models().unwrap().remove(0);
-    let request = v1::ConverseStreamRequest {
-        messages: vec![message("user", vec![Kind::Text("hi".to_owned())])],
-        ..Default::default()
-    };
-    family.adapter.encode(&model, &ConverseCall { request, mode: Mode::Stream }).unwrap().decoder
+    family.adapter.encode(&model, &ConverseCall { request: hi(), mode: Mode::Stream }).unwrap().decoder
+}
+
+/// A call that every model takes.
+fn hi() -> v1::ConverseStreamRequest {
+    let messages = vec![message("user", vec![Kind::Text("hi".to_owned())])];
+    v1::ConverseStreamRequest { messages, ..Default::default() }
 }
 
 fn meter(family: Family) -> Box<dyn UsageMeter> {
@@ -296,6 +298,40 @@ fn no_error_shows_content() {
     }
 }
 
+#[test]
+fn titan_leaves_the_length_unset_where_the_limit_is_unknown() {
+    let mut model = titan::FAMILY.read_models().unwrap().remove(0);
+    model.limits.max_output_tokens = None;
+    let call = ConverseCall { request: hi(), mode: Mode::Unary };
+    let Wire::Invoke { body, .. } = titan::FAMILY.adapter.encode(&model, &call).unwrap().wire else {
+        panic!("not native")
+    };
+    assert_eq!(body, r#"{"inputText":"hi"}"#);
+}
+
+#[test]
+fn nova_keeps_the_cache_counts_of_a_model_that_is_not_known_to_cache() {
+    let mut model = nova::FAMILY.read_models().unwrap().remove(0);
+    model.capabilities.retain(|capability| *capability != Capability::PromptCaching);
+    let reply = |usage: &str| {
+        let body =
+            format!(r#"{{"output":{{"message":{{"content":[]}}}},"stopReason":"end_turn","usage":{usage}}}"#);
+        let call = ConverseCall { request: hi(), mode: Mode::Unary };
+        let mut decoder = nova::FAMILY.adapter.encode(&model, &call).unwrap().decoder;
+        let mut meter = nova::FAMILY.adapter.meter(&model);
+        let mut events = Vec::new();
+        decoder.feed(whole(&body), &mut events).unwrap();
+        meter.feed(&whole(&body));
+        let Some(Event::Metadata(metadata)) = events.pop() else { panic!("no metadata") };
+        assert_eq!(metadata.usage, meter.usage());
+        let usage = metadata.usage.unwrap();
+        (usage.cache_read_input_tokens, usage.cache_write_input_tokens)
+    };
+    let counts = r#"{"inputTokens":5,"outputTokens":2,"cacheReadInputTokenCount":7}"#;
+    assert_eq!(reply(counts), (Some(7), None));
+    assert_eq!(reply(r#"{"inputTokens":5,"outputTokens":2}"#), (None, None));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -336,7 +372,8 @@ proptest! {
         let (config, sent) = (request.inference_config.unwrap_or_default(), &json["textGenerationConfig"]);
         prop_assert_eq!(sent["temperature"].as_f64(), config.temperature);
         prop_assert_eq!(sent["topP"].as_f64(), config.top_p);
-        prop_assert_eq!(sent["maxTokenCount"].as_i64(), config.max_tokens.map(i64::from));
+        let longest = titan::FAMILY.read_models().unwrap().remove(0).limits.max_output_tokens;
+        prop_assert_eq!(sent["maxTokenCount"].as_i64(), config.max_tokens.map(i64::from).or(longest));
         let stops: Vec<String> = serde_json::from_value(sent["stopSequences"].clone()).unwrap_or_default();
         prop_assert_eq!(stops, config.stop_sequences);
     }

@@ -68,10 +68,12 @@ impl Call {
         options::check(&options, &report)?;
         let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
-        if asked.request.needs_model() {
+        let needs_model = asked.request.as_ref().map_or(true, Request::needs_model);
+        if needs_model {
             check_model_id(&model_asked)?;
             report.asked(&model_asked);
         }
+        let request = Arc::new(asked.request?);
         let on_disconnect = match options.on_disconnect() {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
@@ -81,7 +83,7 @@ impl Call {
             request_id,
             deadline,
             model_asked,
-            request: Arc::new(asked.request),
+            request,
             route: options.route(),
             on_disconnect,
             targets: Vec::new(),

@@ -4,6 +4,8 @@ use bedrock_inference_adapters::contract::{ConverseCall, InvokeHeaders, Mode};
 use bedrock_inference_proto::v1;
 use bytes::Bytes;
 
+use crate::error::Error;
+
 /// What goes upstream, before any target is known.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -35,8 +37,8 @@ pub struct Asked {
     pub model_id: Option<String>,
     /// The member `options`.
     pub options: Option<v1::CallOptions>,
-    /// The rest.
-    pub request: Request,
+    /// The rest, or why it cannot be accepted: then the refusal still names the call.
+    pub request: Result<Request, Error>,
 }
 
 impl Request {
@@ -61,7 +63,7 @@ impl From<ConverseCall> for Asked {
         Self {
             model_id: call.request.model_id.clone(),
             options: call.request.options.clone(),
-            request: Request::Converse(Box::new(call)),
+            request: Ok(Request::Converse(Box::new(call))),
         }
     }
 }
@@ -83,7 +85,7 @@ impl From<v1::CountTokensRequest> for Asked {
         Self {
             model_id: request.model_id.clone(),
             options: request.options.clone(),
-            request: Request::CountTokens(Box::new(request)),
+            request: Ok(Request::CountTokens(Box::new(request))),
         }
     }
 }
@@ -93,7 +95,7 @@ impl From<v1::ApplyGuardrailRequest> for Asked {
         Self {
             model_id: None,
             options: request.options.clone(),
-            request: Request::ApplyGuardrail(Box::new(request)),
+            request: Ok(Request::ApplyGuardrail(Box::new(request))),
         }
     }
 }

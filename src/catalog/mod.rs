@@ -86,7 +86,8 @@ impl Catalog {
         let shown: String = asked.chars().filter(|c| !c.is_control()).take(200).collect();
         let near: Vec<_> = self.near(asked).collect();
         let hint = if near.is_empty() {
-            "known are base model ids, inference profile ids and the ARNs of both; ListModels names them"
+            "base model ids, inference profile ids and the ARNs of both are accepted, for the models that \
+             ListModels names; application inference profiles, provisioned and imported models are not known yet"
                 .to_owned()
         } else {
             format!("did you mean {}?", near.join(" or "))

@@ -74,12 +74,13 @@ fn completed(model: &Model, region: &str, home: &Home) -> Result<String, Error> 
     let found = wanted.iter().find(|wanted| model.profiles.iter().any(|sold| sold == *wanted));
     found.map(|geography| format!("{geography}.{}", model.id)).ok_or_else(|| {
         let sold: Vec<_> = model.profile_ids().collect();
-        let context = format!(
-            "{} is sold through inference profiles only, and none is of the geography {}; use one of {}",
-            model.id,
-            wanted.join(" or "),
-            sold.join(", "),
-        );
+        let known = match sold.as_slice() {
+            [] => format!("the catalogue knows none; its lifecycle is {}", model.lifecycle.status),
+            sold => {
+                format!("none is of the geography {}; use one of {}", wanted.join(" or "), sold.join(", "))
+            }
+        };
+        let context = format!("{} is sold through inference profiles only, and {known}", model.id);
         Error::new(Reason::InferenceProfileRequired, context)
     })
 }

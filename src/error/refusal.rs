@@ -43,6 +43,7 @@ fn reason(code: &str, message: &str, status: Option<u16>) -> Reason {
         "ServiceQuotaExceededException" => Reason::UpstreamQuota,
         "ConflictException" => Reason::UpstreamConflict,
         "ValidationException" => validation(message),
+        "RequestEntityTooLargeException" => Reason::UpstreamValidation,
         "FTUFormNotFilled" | "MPAgreementBeingCreated" => Reason::ModelAgreementMissing,
         "ResourceNotFoundException" if mentions(message, "use case details") => Reason::ModelAgreementMissing,
         "ResourceNotFoundException" if mentions(message, "guardrail") => Reason::GuardrailNotFound,
@@ -60,6 +61,7 @@ fn reason(code: &str, message: &str, status: Option<u16>) -> Reason {
         | "MissingAuthenticationTokenException"
         | "SignatureDoesNotMatch" => Reason::UpstreamCredentials,
         _ => match status {
+            Some(413) => Reason::UpstreamValidation,
             Some(503) => Reason::UpstreamUnavailable,
             Some(429) => Reason::UpstreamThrottled,
             _ => Reason::UpstreamUnknown,

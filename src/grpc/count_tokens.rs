@@ -36,6 +36,9 @@ async fn count(
         _ if split => return Err(Error::invalid("split", "is set; it needs input.converse")),
         _ => None,
     };
+    if input.as_ref().is_none_or(|input| input.kind.is_none()) {
+        return Err(Error::invalid("input", "is not set; input.converse or input.invokeModel is needed"));
+    }
     let target = gateway.catalog.resolve_bare(&call.model_asked, &gateway.home)?;
     let counter = Counter { gateway, call, by_aws: target.entry()?.model.can(Capability::CountTokens) };
     let total = counter.count(input).await?;

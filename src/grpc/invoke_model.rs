@@ -24,7 +24,7 @@ async fn respond(
     report: &Report,
 ) -> Result<InvokeModelResponse, Error> {
     let form = native.form();
-    let call = gateway.call(caller, native.asked()?, report)?;
+    let call = gateway.call(caller, native.asked(), report)?;
     let mut reply = gateway.send(call).await?;
     let head = head(&mut reply.events).await?;
     let (body, json_body) = in_kind(raw_body(&mut reply.events).await?, form);

@@ -46,7 +46,7 @@ async fn begin(
     report: &Report,
 ) -> Result<(Events, ReplyHead, Form), Error> {
     let form = native.form();
-    let call = gateway.call(caller, native.asked()?, report)?;
+    let call = gateway.call(caller, native.asked(), report)?;
     let mut reply = gateway.send(call).await?;
     let head = head(&mut reply.events).await?;
     Ok((reply.events, head, form))

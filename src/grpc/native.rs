@@ -65,11 +65,14 @@ impl Native {
         if self.json_body.is_some() { Form::Json } else { Form::Bytes }
     }
 
-    /// The call.
-    ///
-    /// # Errors
-    /// `INVALID_REQUEST` where not exactly one body is set, or it is too large.
-    pub(super) fn asked(self) -> Result<Asked, Error> {
+    /// The call, or why it cannot be made: not exactly one body, one that is too large, a header that cannot
+    /// travel.
+    pub(super) fn asked(self) -> Asked {
+        let (model_id, options) = (self.model_id.clone(), self.options.clone());
+        Asked { model_id, options, request: self.request() }
+    }
+
+    fn request(self) -> Result<Request, Error> {
         let body = match (self.body, self.json_body) {
             (Some(body), None) => body,
             (None, Some(json)) => {
@@ -79,7 +82,7 @@ impl Native {
             }
             (None, None) => return Err(Error::invalid("body", "is not set, and neither is jsonBody")),
             (Some(_), Some(_)) => {
-                return Err(Error::invalid("body", "and jsonBody are both set; only one of them may be"));
+                return Err(Error::invalid("body", "is set beside jsonBody; only one of them may be"));
             }
         };
         check_headers(&self.headers)?;
@@ -87,8 +90,7 @@ impl Native {
             let context = format!("has {} bytes; at most {LARGEST_BODY} are accepted", body.len());
             return Err(Error::invalid("body", context));
         }
-        let request = Request::Invoke(Box::new(InvokeCall { body, headers: self.headers, mode: self.mode }));
-        Ok(Asked { model_id: self.model_id, options: self.options, request })
+        Ok(Request::Invoke(Box::new(InvokeCall { body, headers: self.headers, mode: self.mode })))
     }
 }
 

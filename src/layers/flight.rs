@@ -59,7 +59,12 @@ pub fn flight(flights: Flights, drain: Duration) -> impl Layer<CallService, Serv
             }
             let (head, opened) = oneshot::channel();
             let (sender, events) = mpsc::channel(WAITING_EVENTS);
-            let pilot = Pilot { deadline: call.deadline, policy: call.on_disconnect, drain };
+            let pilot = Pilot {
+                report: call.report.clone(),
+                deadline: call.deadline,
+                policy: call.on_disconnect,
+                drain,
+            };
             let (given_up, report) = (flights.given_up, call.report.clone());
             let flown = given_up.clone().run_until_cancelled_owned(pilot.fly(inside, call, head, sender));
             flights.tasks.spawn(flown.in_current_span());
@@ -107,6 +112,7 @@ fn late() -> Error {
 }
 
 struct Pilot {
+    report: Report,
     deadline: Option<Instant>,
     policy: OnDisconnect,
     drain: Duration,
@@ -120,14 +126,13 @@ impl Pilot {
         mut head: oneshot::Sender<Result<(), Error>>,
         sender: Sender,
     ) {
-        let report = call.report.clone();
         let mut opening = Box::pin(inside.oneshot(call));
         let reply = tokio::select! {
             biased;
             () = self.gone(head.closed()) => {
                 drop(head);
                 // Nothing is begun for somebody who has gone.
-                if report.was_dispatched() {
+                if self.report.was_dispatched() {
                     let rest = async move {
                         if let Ok(reply) = opening.await {
                             drained(reply.events).await;
@@ -162,9 +167,20 @@ impl Pilot {
 
     /// Nobody listens any more: finishes the work or drops it, as the policy says.
     async fn abandon(&self, rest: impl Future<Output = ()>) {
-        if self.policy == OnDisconnect::Drain && timeout(self.drain, rest).await.is_err() {
-            tracing::warn!("an abandoned call was given up while draining");
+        if self.policy != OnDisconnect::Drain {
+            return;
         }
+        if timeout(self.drain, rest).await.is_err() {
+            tracing::warn!("an abandoned call was given up while draining");
+            return;
+        }
+        let report = self.report.finish();
+        tracing::info!(
+            request_id = report.request_id,
+            input_tokens = report.tokens.as_ref().map(|tokens| tokens.input),
+            output_tokens = report.tokens.as_ref().map(|tokens| tokens.output),
+            "an abandoned call was read to its end",
+        );
     }
 
     /// Resolves when the subscriber has left or its deadline has passed.

@@ -28,6 +28,9 @@ const VERSION: &str = "bedrock-2023-05-31";
 /// The longest answer of a model whose limit is not established.
 const DEFAULT_MAX_TOKENS: i64 = 4096;
 
+/// The beta flag of `effort` on Opus 4.5.
+const EFFORT_BETA: &str = "effort-2025-11-24";
+
 /// Says why a member goes by Converse.
 const CONVERSE_ONLY: &str = "is taken by Converse only";
 
@@ -76,6 +79,7 @@ pub(super) fn encode(model: &Model, request: &ConverseStreamRequest) -> Result<W
     let mut refusals = Refusals::default();
     refusals.refuse_converse_only(request);
     let additional = Additional::read(request, &mut refusals);
+    refuse_effort_without_beta(model, request, &additional, &mut refusals);
     let inference = request.inference_config.clone().unwrap_or_default();
     let InferenceConfiguration { max_tokens, temperature, top_p, .. } = inference;
     let stop_sequences = request.inference_config.as_ref().map(|config| config.stop_sequences.as_slice());
@@ -106,6 +110,21 @@ pub(super) fn encode(model: &Model, request: &ConverseStreamRequest) -> Result<W
     refusals.finish()?;
     let body = serde_json::to_vec(&body).map_err(|_| Refusals::only("messages", "cannot be written"))?;
     Ok(Wire::Invoke { body: body.into(), headers })
+}
+
+/// Natively Opus 4.5 takes an effort only under its beta flag; Converse sets what it needs, and later models
+/// need none.
+fn refuse_effort_without_beta(
+    model: &Model,
+    request: &ConverseStreamRequest,
+    additional: &Additional,
+    refusals: &mut Refusals,
+) {
+    let converse = request.output_config.as_ref().is_some_and(|config| config.effort.is_some());
+    let effort = converse || additional.output_config.contains_key("effort");
+    let beta = additional.anthropic_beta.as_ref().is_some_and(|beta| beta.get().contains(EFFORT_BETA));
+    let missing = effort && !beta && model.id.contains("claude-opus-4-5");
+    refusals.refuse_if(missing, "outputConfig.effort", "needs the beta effort-2025-11-24 natively");
 }
 
 /// The native format needs a limit, Converse does not: it then takes the longest that the model allows, says

@@ -11,13 +11,21 @@ pub(super) struct ClaudeMeter {
     caching: bool,
     counts: Counts,
     measured: InvocationMetrics,
+    /// A guardrail stepped in.
+    intervened: bool,
     complete: bool,
 }
 
 impl ClaudeMeter {
     /// `caching`: whether the model has a prompt cache.
     pub(super) fn new(caching: bool) -> Self {
-        Self { caching, counts: Counts::default(), measured: InvocationMetrics::default(), complete: false }
+        Self {
+            caching,
+            counts: Counts::default(),
+            measured: InvocationMetrics::default(),
+            intervened: false,
+            complete: false,
+        }
     }
 
     fn head(&mut self, head: &ReplyHead) {
@@ -30,6 +38,8 @@ impl ClaudeMeter {
             self.measured = metrics.or(std::mem::take(&mut self.measured));
             self.complete = true;
         }
+        let action: Option<String> = body.take("amazon-bedrock-guardrailAction")?;
+        self.intervened |= action.as_deref() == Some("INTERVENED");
         self.complete |= body.take::<String>("type")?.as_deref() == Some("message_stop");
         let within = body.object("message").ok().flatten();
         for mut counted in [within, Some(body)].into_iter().flatten() {
@@ -57,7 +67,10 @@ impl UsageMeter for ClaudeMeter {
     }
 
     fn usage(&self) -> Option<TokenUsage> {
-        self.counts.usage(&self.measured, self.caching)
+        let counted = self.counts.usage(&self.measured, self.caching);
+        // Content that was blocked on its way in never reached the model.
+        let blocked = self.intervened && self.complete;
+        counted.or_else(|| blocked.then(|| Counts::none(self.caching)))
     }
 
     fn is_complete(&self) -> bool {

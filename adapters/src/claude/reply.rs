@@ -217,6 +217,8 @@ impl Reply {
         let reason = reason.ok_or_else(|| AdapterError::corrupt("the message ends without a stop_reason"))?;
         let measured = metrics.unwrap_or_default().or(served.head.metrics());
         let usage = self.counts.usage(&measured, served.caching);
+        // Content that was blocked on its way in never reached the model: such a reply has no usage.
+        let usage = usage.or_else(|| intervened.then(|| Counts::none(served.caching)));
         let usage = usage.ok_or_else(|| AdapterError::corrupt("the message ends without its usage"))?;
         self.stage = Stage::Over;
         let stop = MessageStopEvent { stop_reason: Some(reason), ..MessageStopEvent::default() };

@@ -72,6 +72,20 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// The usage of a call that did not reach the model.
+    pub(super) fn none(caching: bool) -> TokenUsage {
+        TokenUsage {
+            input_tokens: Some(0),
+            output_tokens: Some(0),
+            total_tokens: Some(0),
+            cache_read_input_tokens: caching.then_some(0),
+            cache_write_input_tokens: caching.then_some(0),
+            cache_details: Vec::new(),
+        }
+    }
+}
+
 fn tokens(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

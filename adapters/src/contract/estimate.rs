@@ -17,7 +17,7 @@ pub fn estimate(body: &[u8]) -> i32 {
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
     let counted = match json.pointer("/input/invokeModel/body").and_then(Value::as_str) {
         Some(native) => native_tokens(native),
-        None => tokens(&json, ""),
+        None => json.pointer("/input/converse").map_or(0, |converse| tokens(converse, "")),
     };
     i32::try_from(counted).unwrap_or(i32::MAX)
 }
@@ -39,7 +39,16 @@ fn tokens(json: &Value, name: &str) -> usize {
         Value::String(_) if matches!(name, "bytes" | "data") => TOKENS_A_MEDIUM,
         Value::String(text) => text.chars().count().div_ceil(CHARACTERS_A_TOKEN),
         Value::Array(entries) => entries.iter().map(|entry| tokens(entry, name)).sum(),
-        Value::Object(members) => members.iter().map(|(name, member)| tokens(member, name)).sum(),
+        Value::Object(members) => {
+            // A native text document has its text where a picture has its bytes.
+            let is_text =
+                members.get("media_type").and_then(Value::as_str).is_some_and(|t| t.starts_with("text/"));
+            let inside = |name: &str| if is_text { String::new() } else { name.to_owned() };
+            let member = |(name, member): (&String, &Value)| {
+                name.len().div_ceil(CHARACTERS_A_TOKEN) + tokens(member, &inside(name))
+            };
+            members.iter().map(member).sum()
+        }
     }
 }
 
@@ -50,13 +59,13 @@ mod tests {
     #[test]
     fn text_media_and_native_bodies_are_estimated() {
         let cases = [
-            (r#"{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"123456"}]}]}}}"#, 2 + 2),
-            (
-                r#"{"input":{"converse":{"messages":[{"content":[{"image":{"source":{"bytes":"AA=="}}}]}]}}}"#,
-                1600,
-            ),
-            // {"prompt":"1234567"}
-            (r#"{"input":{"invokeModel":{"body":"eyJwcm9tcHQiOiIxMjM0NTY3In0="}}}"#, 3),
+            // messages (3), role (2), user (2), content (3), text (2), 123456 (2)
+            (r#"{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"123456"}]}]}}}"#, 14),
+            // image (2), source (2), bytes (2), and the picture
+            (r#"{"input":{"converse":{"image":{"source":{"bytes":"AA=="}}}}}"#, 1606),
+            // {"prompt":"1234567"}: prompt (2), 1234567 (3)
+            (r#"{"input":{"invokeModel":{"body":"eyJwcm9tcHQiOiIxMjM0NTY3In0="}}}"#, 5),
+            (r#"{"input":{"converse":{"media_type":"text/plain","data":"123456"}}}"#, 4 + 4 + 2 + 2),
             ("not json", 0),
         ];
         for (body, expected) in cases {

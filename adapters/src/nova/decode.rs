@@ -4,7 +4,8 @@ use bedrock_inference_proto::v1::{
     ConverseMetrics, ConverseOutput, ConverseResponse, PerformanceConfiguration, ServiceTier, converse_output,
 };
 
-use super::{meter, stream};
+use super::meter;
+use super::stream::NovaStream;
 use crate::contract::{
     AdapterError, Event, Members, Piece, ReplyHead, StreamDecoder, unfold, unknown_member,
 };
@@ -12,10 +13,14 @@ use crate::contract::{
 /// Members that say nothing which the events would carry; Bedrock's own metrics hold the latency.
 pub(super) const IGNORED: [&str; 2] = ["metrics", "trace"];
 
+/// Converse's stop reason where a guardrail cut in.
+pub(super) const GUARDRAIL_INTERVENED: &str = "guardrail_intervened";
+
 /// Turns Nova's replies into events.
 #[derive(Debug)]
 pub(super) struct NovaDecoder {
     context: Context,
+    stream: NovaStream,
 }
 
 /// What is known of a reply beside its body.
@@ -28,7 +33,7 @@ pub(super) struct Context {
 
 impl NovaDecoder {
     pub(super) fn new(caches: bool) -> Self {
-        Self { context: Context { head: ReplyHead::default(), caches } }
+        Self { context: Context { head: ReplyHead::default(), caches }, stream: NovaStream::default() }
     }
 }
 
@@ -37,7 +42,7 @@ impl StreamDecoder for NovaDecoder {
         match piece {
             Piece::Head(head) => self.context.head = head.clone(),
             Piece::Whole(body) => whole(&body, &self.context, events)?,
-            Piece::Frame { event: "chunk", payload } => stream::chunk(&payload, &self.context, events)?,
+            Piece::Frame { event: "chunk", payload } => self.stream.chunk(&payload, &self.context, events)?,
             Piece::Frame { event, .. } => events.push(unknown_member(event.to_owned())),
         }
         Ok(())
@@ -63,7 +68,10 @@ fn whole(body: &[u8], context: &Context, events: &mut Vec<Event>) -> Result<(), 
     {
         message.role.get_or_insert_with(|| "assistant".to_owned());
     }
-    let stop_reason = members.take("stopReason")?;
+    let mut stop_reason = members.take("stopReason")?;
+    if intervened(&mut members)? {
+        stop_reason = Some(GUARDRAIL_INTERVENED.to_owned());
+    }
     let bedrock = members.invocation_metrics().unwrap_or_default();
     let counts = meter::counts(&mut members, events)?.or(bedrock).or(context.head.metrics());
     members.warn(&IGNORED, events);
@@ -77,4 +85,13 @@ fn whole(body: &[u8], context: &Context, events: &mut Vec<Event>) -> Result<(), 
         ..ConverseResponse::default()
     };
     unfold(reply, events)
+}
+
+/// Whether a guardrail that the account enforces cut in; the model's own stop reason does not tell.
+///
+/// # Errors
+/// `Protocol` where the member is no text.
+pub(super) fn intervened(members: &mut Members<'_>) -> Result<bool, AdapterError> {
+    let action: Option<String> = members.take("amazon-bedrock-guardrailAction")?;
+    Ok(action.as_deref() == Some("INTERVENED"))
 }

@@ -28,9 +28,9 @@ pub(super) fn counts(
     Ok(counts)
 }
 
-/// The same as Converse reports it: cache counts exactly where the model has a cache, 0 where it was not used.
+/// The same as Converse reports it: cache counts where Bedrock sent them, else 0 where the model has a cache.
 pub(super) fn usage(counts: &InvocationMetrics, caches: bool) -> Option<TokenUsage> {
-    let cached = |count: Option<i32>| caches.then(|| count.unwrap_or(0));
+    let cached = |count: Option<i32>| count.or(caches.then_some(0));
     let counts = InvocationMetrics {
         cache_read_input_token_count: cached(counts.cache_read_input_token_count),
         cache_write_input_token_count: cached(counts.cache_write_input_token_count),

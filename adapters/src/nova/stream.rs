@@ -1,33 +1,72 @@
 //! Reads the chunks of Nova's streams: Converse's events, each as the one member of an object.
 
 use bedrock_inference_proto::v1::{
-    ContentBlockStartEvent, ConverseStreamMetadataEvent, ConverseStreamMetrics, MessageStartEvent,
+    ConverseStreamMetadataEvent, ConverseStreamMetrics, MessageStartEvent, MessageStopEvent,
 };
 
-use super::decode::{Context, IGNORED};
+use super::decode::{Context, GUARDRAIL_INTERVENED, IGNORED, intervened};
 use super::meter;
 use crate::contract::{AdapterError, Event, Members};
 
-/// Adds the events of a chunk, in the order of the grammar should it ever hold several.
-pub(super) fn chunk(payload: &[u8], context: &Context, events: &mut Vec<Event>) -> Result<(), AdapterError> {
-    let mut members = Members::read(payload)?;
+/// The members that must not come between messageStop and metadata.
+const MESSAGE: [&str; 5] =
+    ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"];
+
+/// One stream so far.
+#[derive(Debug, Default)]
+pub(super) struct NovaStream {
+    /// Held back until the metadata, beside which Bedrock tells whether a guardrail cut in.
+    stop: Option<MessageStopEvent>,
+    intervened: bool,
+}
+
+impl NovaStream {
+    /// Adds the events of a chunk, in the order of the grammar should it ever hold several.
+    pub(super) fn chunk(
+        &mut self,
+        payload: &[u8],
+        context: &Context,
+        events: &mut Vec<Event>,
+    ) -> Result<(), AdapterError> {
+        let mut members = Members::read(payload)?;
+        self.intervened |= intervened(&mut members)?;
+        if MESSAGE.iter().any(|name| members.has(name)) {
+            // The grammar is to see that the message goes on after its end.
+            self.end_message(events);
+        }
+        message(&mut members, events)?;
+        if let Some(stop) = members.shape("messageStop", events)? {
+            self.stop = Some(stop);
+        }
+        if members.has("metadata") {
+            self.end_message(events);
+        }
+        metadata(&mut members, context, events)?;
+        members.warn(&[], events);
+        Ok(())
+    }
+
+    fn end_message(&mut self, events: &mut Vec<Event>) {
+        let Some(mut stop) = self.stop.take() else { return };
+        if self.intervened {
+            stop.stop_reason = Some(GUARDRAIL_INTERVENED.to_owned());
+        }
+        events.push(Event::MessageStop(Box::new(stop)));
+    }
+}
+
+/// The message up to its end.
+fn message(members: &mut Members<'_>, events: &mut Vec<Event>) -> Result<(), AdapterError> {
     if let Some(start) = members.shape::<MessageStartEvent>("messageStart", events)? {
         let role = start.role.or_else(|| Some("assistant".to_owned()));
         events.push(Event::MessageStart(MessageStartEvent { role }));
     }
-    if let Some(start) = members.shape::<ContentBlockStartEvent>("contentBlockStart", events)?
-        && start.start.as_ref().is_some_and(|start| start.kind.is_some())
-    {
-        events.push(Event::ContentBlockStart(start));
-    }
+    let start = members.shape("contentBlockStart", events)?;
+    events.extend(start.map(Event::ContentBlockStart));
     let delta = members.shape("contentBlockDelta", events)?;
     events.extend(delta.map(Event::ContentBlockDelta));
     let stop = members.shape("contentBlockStop", events)?;
     events.extend(stop.map(Event::ContentBlockStop));
-    let stop = members.shape("messageStop", events)?;
-    events.extend(stop.map(|stop| Event::MessageStop(Box::new(stop))));
-    metadata(&mut members, context, events)?;
-    members.warn(&[], events);
     Ok(())
 }
 

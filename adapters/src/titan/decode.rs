@@ -11,6 +11,9 @@ use crate::contract::{
     AdapterError, Event, Members, Piece, ReplyHead, StreamDecoder, unfold, unknown_member,
 };
 
+/// Converse's stop reason where a guardrail cut in.
+pub(super) const GUARDRAIL_INTERVENED: &str = "guardrail_intervened";
+
 /// Turns Titan's replies into events.
 #[derive(Debug, Default)]
 pub(super) struct TitanDecoder {
@@ -36,6 +39,7 @@ fn whole(body: &[u8], head: &ReplyHead, events: &mut Vec<Event>) -> Result<(), A
     let bedrock = members.invocation_metrics().unwrap_or_default();
     let mut results = members.objects("results")?;
     let counts = meter::whole_counts(&mut members, &mut results)?.or(bedrock).or(head.metrics());
+    let intervened = intervened(&mut members)?;
     members.warn(&[], events);
     let (mut text, mut stop_reason) = (None::<String>, None);
     for mut result in results {
@@ -44,6 +48,9 @@ fn whole(body: &[u8], head: &ReplyHead, events: &mut Vec<Event>) -> Result<(), A
         }
         stop_reason = result.take::<String>("completionReason")?.map(converse_stop_reason);
         result.warn(&["index"], events);
+    }
+    if intervened {
+        stop_reason = Some(GUARDRAIL_INTERVENED.to_owned());
     }
     let content = text.map(|text| ContentBlock { kind: Some(content_block::Kind::Text(text)) });
     let message = Message { role: Some("assistant".to_owned()), content: content.into_iter().collect() };
@@ -78,4 +85,13 @@ pub(super) fn performance_config(head: &ReplyHead) -> Option<PerformanceConfigur
 
 pub(super) fn service_tier(head: &ReplyHead) -> Option<ServiceTier> {
     head.service_tier.clone().map(|tier| ServiceTier { r#type: Some(tier) })
+}
+
+/// Whether a guardrail that the account enforces cut in; the model's own stop reason does not tell.
+///
+/// # Errors
+/// `Protocol` where the member is no text.
+pub(super) fn intervened(members: &mut Members<'_>) -> Result<bool, AdapterError> {
+    let action: Option<String> = members.take("amazon-bedrock-guardrailAction")?;
+    Ok(action.as_deref() == Some("INTERVENED"))
 }

@@ -7,7 +7,7 @@ use bedrock_inference_proto::v1::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::contract::{AdapterError, InvokeHeaders, Refusals, Wire};
+use crate::contract::{AdapterError, InvokeHeaders, Model, Refusals, Wire};
 
 const CONVERSE: &str = "is taken by Converse only";
 
@@ -38,12 +38,12 @@ struct TextGenerationConfig<'b> {
 ///
 /// # Errors
 /// `Unsupported` with every member that is not on the tested list.
-pub(super) fn wire(request: &ConverseStreamRequest) -> Result<Wire, AdapterError> {
+pub(super) fn wire(model: &Model, request: &ConverseStreamRequest) -> Result<Wire, AdapterError> {
     let mut refusals = Refusals::default();
     check(request, &mut refusals);
     let input_text = input_text(&request.messages, &mut refusals);
-    let config = request.inference_config.as_ref();
-    let config = config.map(|config| written(config, &mut refusals));
+    let config = inference_config(model, request);
+    let config = config.map(|config| written(&config, &mut refusals));
     refusals.finish()?;
     let text_generation_config = config.as_deref().map(serde_json::from_slice).transpose();
     let body = text_generation_config
@@ -60,6 +60,17 @@ fn check(request: &ConverseStreamRequest, refusals: &mut Refusals) {
     let additional = request.additional_model_request_fields.is_some()
         || request.additional_model_request_fields_text.is_some();
     refusals.refuse_if(additional, "additionalModelRequestFields", CONVERSE);
+}
+
+/// The settings, with the model's longest answer where none is set: Converse's default, for the native one is
+/// 512 tokens.
+fn inference_config(model: &Model, request: &ConverseStreamRequest) -> Option<InferenceConfiguration> {
+    let mut config = request.inference_config.clone();
+    let longest = model.limits.max_output_tokens.and_then(|tokens| i32::try_from(tokens).ok());
+    if let Some(longest) = longest {
+        config.get_or_insert_default().max_tokens.get_or_insert(longest);
+    }
+    config
 }
 
 /// The settings in Converse's JSON.

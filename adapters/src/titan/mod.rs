@@ -21,8 +21,8 @@ impl ModelAdapter for TitanAdapter {
         "titan"
     }
 
-    fn encode(&self, _: &Model, call: &ConverseCall) -> Result<Encoded, AdapterError> {
-        let wire = encode::wire(&call.request)?;
+    fn encode(&self, model: &Model, call: &ConverseCall) -> Result<Encoded, AdapterError> {
+        let wire = encode::wire(model, &call.request)?;
         Ok(Encoded { wire, decoder: Box::new(TitanDecoder::default()) })
     }
 

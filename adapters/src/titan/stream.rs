@@ -5,7 +5,9 @@ use bedrock_inference_proto::v1::{
     ConverseStreamMetrics, MessageStartEvent, MessageStopEvent, content_block_delta,
 };
 
-use super::decode::{converse_stop_reason, performance_config, service_tier};
+use super::decode::{
+    GUARDRAIL_INTERVENED, converse_stop_reason, intervened, performance_config, service_tier,
+};
 use super::meter;
 use crate::contract::{AdapterError, Event, InvocationMetrics, Members, ReplyHead};
 
@@ -19,6 +21,9 @@ pub(super) struct TitanStream {
     /// Whether the text block has begun.
     block: bool,
     counts: InvocationMetrics,
+    /// Held back until the usage, for the chunk with Bedrock's metrics also tells whether a guardrail cut in.
+    stop_reason: Option<String>,
+    intervened: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,7 @@ impl TitanStream {
         let mut members = Members::read(payload)?;
         let text: Option<String> = members.take("outputText")?;
         let reason: Option<String> = members.take("completionReason")?;
+        self.intervened |= intervened(&mut members)?;
         let bedrock = members.invocation_metrics().unwrap_or_default();
         let counts = meter::chunk_counts(&mut members)?;
         self.counts = counts.or(bedrock).or(std::mem::take(&mut self.counts));
@@ -78,10 +84,7 @@ impl TitanStream {
             if self.block {
                 events.push(Event::ContentBlockStop(ContentBlockStopEvent { content_block_index: TEXT }));
             }
-            events.push(Event::MessageStop(Box::new(MessageStopEvent {
-                stop_reason: Some(converse_stop_reason(reason)),
-                ..MessageStopEvent::default()
-            })));
+            self.stop_reason = Some(converse_stop_reason(reason));
         }
         Ok(())
     }
@@ -91,6 +94,11 @@ impl TitanStream {
         let counts = self.counts.clone().or(head.metrics());
         let Some(usage) = counts.usage().filter(|_| self.stage == Stage::Stopped) else { return };
         self.stage = Stage::Complete;
+        let intervened = self.intervened.then(|| GUARDRAIL_INTERVENED.to_owned());
+        events.push(Event::MessageStop(Box::new(MessageStopEvent {
+            stop_reason: intervened.or(self.stop_reason.take()),
+            ..MessageStopEvent::default()
+        })));
         let latency = counts.invocation_latency;
         events.push(Event::Metadata(Box::new(ConverseStreamMetadataEvent {
             usage: Some(usage),

@@ -1050,7 +1050,7 @@ pub mod image_source {
         S3Location(super::S3Location),
     }
 }
-/// An object in Amazon S3, read by Bedrock with the caller's AWS rights.
+/// An object in Amazon S3, read by Bedrock with the gateway's AWS rights.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct S3Location {
     /// 1 to 1024 characters. Required by AWS.

@@ -85,13 +85,17 @@ impl Ask {
 
 /// Opens a channel to a service.
 pub(super) async fn connect(endpoint: &str) -> Result<Channel, Failure> {
-    let endpoint = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| {
-        Failure::usage(format!("--endpoint {endpoint:?} is not a URL such as http://127.0.0.1:50051"))
+    let url = Endpoint::from_shared(endpoint.to_owned()).ok();
+    let url = url.filter(|url| url.uri().scheme_str() == Some("http")).ok_or_else(|| {
+        Failure::usage(format!(
+            "--endpoint {endpoint:?} is not of the form http://127.0.0.1:50051 (https is not spoken yet)"
+        ))
     })?;
-    let uri = endpoint.uri().clone();
-    endpoint.tcp_nodelay(true).connect().await.map_err(|_| {
+    url.tcp_nodelay(true).connect().await.map_err(|error| {
+        let causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+        let cause = causes.last().map(ToString::to_string).unwrap_or_default();
         Failure::run(format!(
-            "nobody answers at {uri}; start one with `{} serve --upstream emulator`",
+            "nobody answers at {endpoint} ({cause}); start one with `{} serve --upstream emulator`",
             program()
         ))
     })

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFile, Failure, Interrupts};
 use crate::app::{self, AppError};
 use crate::config::{Settings, UpstreamKind};
+use crate::principal::Authenticator;
 use crate::telemetry;
 use crate::upstream::{self, Started};
 
@@ -60,6 +61,11 @@ async fn serve(settings: Settings, voice: Voice) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::usage(format!("cannot listen on {}: {error}", settings.listen)))?;
     let addr = listener.local_addr().map_err(Failure::run)?;
+    // Nothing is announced that would not be kept.
+    Authenticator::trusting(addr, settings.insecure).map_err(Failure::usage)?;
+    if let Err(Some(error)) = started.credentials.check().await {
+        return Err(Failure::usage(error));
+    }
     // Caught before the greeting, which tells others that they may send one.
     let interrupts = Interrupts::caught()?;
     voice.greet(addr, &settings, &started.region, emulator.as_ref());

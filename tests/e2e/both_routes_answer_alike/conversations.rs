@@ -59,7 +59,8 @@ pub fn conversation(family: Family, case: usize) -> impl Strategy<Value = Conver
         if system {
             request.system = vec![system_text("Be brief and friendly.")];
         }
-        if cached {
+        // Natively Nova has no cache points; such a call goes by Converse.
+        if cached && family == Family::Claude {
             let long =
                 format!("Case {case}. ") + &"Some background that is long enough to be cached. ".repeat(120);
             request.system.push(system_text(&long));
@@ -108,7 +109,7 @@ fn inference(
     (max_tokens, temperature, stop): (Option<i32>, Option<f64>, Option<&str>),
 ) -> InferenceConfiguration {
     InferenceConfiguration {
-        max_tokens: Some(max_tokens.unwrap_or(500)),
+        max_tokens,
         temperature,
         top_p: None,
         stop_sequences: stop.map(str::to_owned).into_iter().collect(),

@@ -152,6 +152,7 @@ fn encode_block<'r>(block: &'r ContentBlock, place: &Place<'_>, refusals: &mut R
 fn tool_use<'r>(tool: &'r ToolUseBlock, place: &Place<'_>, refusals: &mut Refusals) -> Kind<'r> {
     let set = tool.r#type.is_some();
     refusals.refuse_if(set, &place.member("type").to_string(), CONVERSE_ONLY);
+    refuse_foreign_id(tool.tool_use_id.as_deref(), place, refusals);
     let input = tool.input_text.clone().or_else(|| tool.input.as_ref().map(document_to_json));
     Kind::ToolUse {
         id: tool.tool_use_id.as_deref(),
@@ -163,6 +164,7 @@ fn tool_use<'r>(tool: &'r ToolUseBlock, place: &Place<'_>, refusals: &mut Refusa
 fn tool_result<'r>(result: &'r ToolResultBlock, place: &Place<'_>, refusals: &mut Refusals) -> Kind<'r> {
     let set = result.r#type.is_some();
     refusals.refuse_if(set, &place.member("type").to_string(), CONVERSE_ONLY);
+    refuse_foreign_id(result.tool_use_id.as_deref(), place, refusals);
     let status = result.status.as_deref();
     if !matches!(status, None | Some("success" | "error")) {
         refusals.refuse(place.member("status").to_string(), "is neither success nor error");
@@ -174,6 +176,14 @@ fn tool_result<'r>(result: &'r ToolResultBlock, place: &Place<'_>, refusals: &mu
         content: parts.map(|(index, part)| tool_result_part(part, &list.index(index), refusals)).collect(),
         is_error: (status == Some("error")).then_some(true),
     }
+}
+
+/// Converse takes dots and colons in an id, as other families' ids have them; Anthropic does not.
+fn refuse_foreign_id(id: Option<&str>, place: &Place<'_>, refusals: &mut Refusals) {
+    let own = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let foreign = id.is_some_and(|id| !own(id));
+    let path = place.member("toolUseId").to_string();
+    refusals.refuse_if(foreign, &path, "holds characters that only Converse takes");
 }
 
 /// The native format has no JSON here: it stands as text.
@@ -208,7 +218,9 @@ fn tool_result_part<'r>(
 fn reasoning<'r>(block: &'r ReasoningContentBlock, place: &Place<'_>, refusals: &mut Refusals) -> Kind<'r> {
     match &block.kind {
         Some(reasoning_content_block::Kind::ReasoningText(text)) => {
-            Kind::Thinking { thinking: text.text.as_deref(), signature: text.signature.as_deref() }
+            // The native format needs the text, even where the model kept it to itself.
+            let thinking = text.text.as_deref().or(text.signature.is_some().then_some(""));
+            Kind::Thinking { thinking, signature: text.signature.as_deref() }
         }
         Some(reasoning_content_block::Kind::RedactedContent(bytes)) => {
             Kind::RedactedThinking { data: Base64(bytes) }

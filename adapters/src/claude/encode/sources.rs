@@ -69,7 +69,8 @@ pub(super) fn document<'r>(
     let Some(source) = &document.source else {
         return place.member("source").refuse("is needed", refusals);
     };
-    match document_source(source, format, place) {
+    let cited = document.citations.as_ref().and_then(|citations| citations.enabled) == Some(true);
+    match document_source(source, format, cited, place) {
         Ok(source) => Kind::Document {
             source,
             title: document.name.as_deref(),
@@ -83,19 +84,27 @@ pub(super) fn document<'r>(
     }
 }
 
-/// PDFs travel as bytes and everything that is text as text; other formats only Converse can open.
+/// PDFs travel as bytes and plain text as text; other formats only Converse can open.
+///
+/// Converse extracts the text of a PDF that is not to be cited; InvokeModel always looks at its pages too, which
+/// costs several times the tokens. Only with citations are both the same.
 fn document_source<'r>(
     source: &'r DocumentSource,
     format: Option<&str>,
+    cited: bool,
     place: &Place<'_>,
 ) -> Result<Source<'r>, (String, &'static str)> {
     use document_source::Kind;
     let at = place.member("source");
     let refuse = |name, description| Err((at.member(name).to_string(), description));
-    let is_text = matches!(format, None | Some("txt" | "md" | "csv" | "html"));
+    let is_text = matches!(format, None | Some("txt" | "md"));
     match (&source.kind, source.content.as_slice()) {
         (Some(_), [_, ..]) => Err((at.to_string(), "has two members set, where one is needed")),
         (Some(Kind::S3Location(_)), _) => refuse("s3Location", CONVERSE_ONLY),
+        (Some(Kind::Bytes(_)), _) if format == Some("pdf") && !cited => Err((
+            place.member("citations").to_string(),
+            "is not enabled, without which Converse reads a PDF otherwise",
+        )),
         (Some(Kind::Bytes(bytes)), _) if format == Some("pdf") => {
             Ok(Source::Base64 { media_type: "application/pdf".into(), data: Base64(bytes) })
         }

@@ -1,13 +1,16 @@
 //! The tested list: what of a call Nova's native body takes, so that the answer is Converse's.
 
 use bedrock_inference_proto::v1::{
-    CachePointBlock, ContentBlock, ConverseStreamRequest, ImageBlock, SystemContentBlock, Tool,
-    ToolResultBlock, content_block, system_content_block, tool, tool_result_content_block,
+    ContentBlock, ConverseStreamRequest, ImageBlock, SystemContentBlock, Tool, ToolResultBlock,
+    content_block, image_source, system_content_block, tool, tool_result_content_block,
 };
 
 use crate::contract::{Capability, Model, Refusals};
 
 const CONVERSE: &str = "is taken by Converse only";
+
+/// The schema messages-v1 has no cache points that are blocks of their own.
+const CACHE_POINT: &str = "cachePoint";
 
 /// Notes everything that is not on the list. Blocks without a member are the codec's to refuse.
 pub(super) fn check(model: &Model, request: &ConverseStreamRequest, refusals: &mut Refusals) {
@@ -38,7 +41,7 @@ impl List<'_> {
     fn system(&mut self, path: &str, block: &SystemContentBlock) {
         match &block.kind {
             Some(system_content_block::Kind::Text(_)) | None => {}
-            Some(system_content_block::Kind::CachePoint(point)) => self.cache_point(path, point),
+            Some(system_content_block::Kind::CachePoint(_)) => self.refuse(path, CACHE_POINT),
             Some(system_content_block::Kind::GuardContent(_)) => self.refuse(path, "guardContent"),
         }
     }
@@ -51,7 +54,7 @@ impl List<'_> {
             Some(Kind::ToolUse(tool)) if tool.r#type.is_some() => self.refuse(path, "toolUse.type"),
             Some(Kind::ToolUse(_)) => {}
             Some(Kind::ToolResult(result)) => self.tool_result(path, result),
-            Some(Kind::CachePoint(point)) => self.cache_point(path, point),
+            Some(Kind::CachePoint(_)) => self.refuse(path, CACHE_POINT),
             Some(Kind::ReasoningContent(_)) if self.reasoning => {}
             Some(Kind::ReasoningContent(_)) => {
                 let path = format!("{path}.reasoningContent");
@@ -67,7 +70,12 @@ impl List<'_> {
         }
     }
 
+    /// Native images are bytes; only videos may lie in S3.
     fn image(&mut self, path: &str, image: &ImageBlock) {
+        let source = image.source.as_ref().and_then(|source| source.kind.as_ref());
+        if matches!(source, Some(image_source::Kind::S3Location(_))) {
+            self.refuse(path, "image.source.s3Location");
+        }
         if image.error.is_some() {
             self.refuse(path, "image.error");
         }
@@ -90,13 +98,6 @@ impl List<'_> {
         }
     }
 
-    /// Nova's cache points all live five minutes.
-    fn cache_point(&mut self, path: &str, point: &CachePointBlock) {
-        if point.ttl.is_some() {
-            self.refuse(path, "cachePoint.ttl");
-        }
-    }
-
     fn tool(&mut self, path: &str, tool: &Tool) {
         match &tool.kind {
             Some(tool::Kind::ToolSpec(spec)) if spec.strict.is_some() => {
@@ -104,7 +105,7 @@ impl List<'_> {
             }
             Some(tool::Kind::ToolSpec(_)) | None => {}
             Some(tool::Kind::SystemTool(_)) => self.refuse(path, "systemTool"),
-            Some(tool::Kind::CachePoint(_)) => self.refuse(path, "cachePoint"),
+            Some(tool::Kind::CachePoint(_)) => self.refuse(path, CACHE_POINT),
         }
     }
 
