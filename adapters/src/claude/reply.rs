@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bedrock_inference_proto::codec::document_from_json;
 use bedrock_inference_proto::v1::{
     ContentBlockStart, ContentBlockStartEvent, ContentBlockStopEvent, ConverseStreamMetadataEvent,
-    ConverseStreamMetrics, MessageStartEvent, MessageStopEvent, PerformanceConfiguration, ServiceTier,
-    ToolUseBlockStart, content_block_delta, content_block_start, reasoning_content_block_delta,
+    ConverseStreamMetrics, MessageStartEvent, MessageStopEvent, ToolUseBlockStart, content_block_delta,
+    content_block_start, reasoning_content_block_delta,
 };
 use serde_json::value::RawValue;
 
@@ -223,14 +223,12 @@ impl Reply {
         self.stage = Stage::Over;
         let stop = MessageStopEvent { stop_reason: Some(reason), ..MessageStopEvent::default() };
         events.push(Event::MessageStop(Box::new(stop)));
-        let latency = served.head.performance_config_latency.clone();
-        let tier = served.head.service_tier.clone();
         events.push(Event::Metadata(Box::new(ConverseStreamMetadataEvent {
             usage: Some(usage),
             metrics: measured.invocation_latency.map(|ms| ConverseStreamMetrics { latency_ms: Some(ms) }),
             trace: None,
-            performance_config: latency.map(|latency| PerformanceConfiguration { latency: Some(latency) }),
-            service_tier: tier.map(|tier| ServiceTier { r#type: Some(tier) }),
+            performance_config: served.head.performance_config(),
+            service_tier: served.head.tier(),
         })));
         Ok(())
     }

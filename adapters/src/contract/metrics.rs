@@ -1,7 +1,7 @@
 //! What Bedrock itself reports on native replies, whatever the family: headers, and the metrics in a stream's last
 //! chunk.
 
-use bedrock_inference_proto::v1::TokenUsage;
+use bedrock_inference_proto::v1::{PerformanceConfiguration, ServiceTier, TokenUsage};
 use serde::Deserialize;
 
 use super::{Piece, ReplyHead, UsageMeter};
@@ -64,6 +64,19 @@ impl InvocationMetrics {
 }
 
 impl ReplyHead {
+    /// The latency class that served, as Converse says it.
+    #[must_use]
+    pub fn performance_config(&self) -> Option<PerformanceConfiguration> {
+        let latency = self.performance_config_latency.clone()?;
+        Some(PerformanceConfiguration { latency: Some(latency) })
+    }
+
+    /// The tier that served, as Converse says it.
+    #[must_use]
+    pub fn tier(&self) -> Option<ServiceTier> {
+        Some(ServiceTier { r#type: Some(self.service_tier.clone()?) })
+    }
+
     /// What the headers report, as the last chunk of a stream would.
     #[must_use]
     pub fn metrics(&self) -> InvocationMetrics {

@@ -1,8 +1,6 @@
 //! Reads Nova's replies: a whole one here, a stream's chunks in its own room.
 
-use bedrock_inference_proto::v1::{
-    ConverseMetrics, ConverseOutput, ConverseResponse, PerformanceConfiguration, ServiceTier, converse_output,
-};
+use bedrock_inference_proto::v1::{ConverseMetrics, ConverseOutput, ConverseResponse, converse_output};
 
 use super::meter;
 use super::stream::NovaStream;
@@ -49,17 +47,6 @@ impl StreamDecoder for NovaDecoder {
     }
 }
 
-impl Context {
-    pub(super) fn performance_config(&self) -> Option<PerformanceConfiguration> {
-        let latency = self.head.performance_config_latency.clone();
-        latency.map(|latency| PerformanceConfiguration { latency: Some(latency) })
-    }
-
-    pub(super) fn service_tier(&self) -> Option<ServiceTier> {
-        self.head.service_tier.clone().map(|tier| ServiceTier { r#type: Some(tier) })
-    }
-}
-
 fn whole(body: &[u8], context: &Context, events: &mut Vec<Event>) -> Result<(), AdapterError> {
     let mut members = Members::read(body)?;
     let mut output: Option<ConverseOutput> = members.shape("output", events)?;
@@ -80,8 +67,8 @@ fn whole(body: &[u8], context: &Context, events: &mut Vec<Event>) -> Result<(), 
         stop_reason,
         usage: meter::usage(&counts, context.caches),
         metrics: counts.invocation_latency.map(|latency| ConverseMetrics { latency_ms: Some(latency) }),
-        performance_config: context.performance_config(),
-        service_tier: context.service_tier(),
+        performance_config: context.head.performance_config(),
+        service_tier: context.head.tier(),
         ..ConverseResponse::default()
     };
     unfold(reply, events)

@@ -87,8 +87,8 @@ fn metadata(
         usage: Some(usage.ok_or_else(|| AdapterError::protocol("metadata has no usage"))?),
         metrics,
         trace: None,
-        performance_config: context.performance_config(),
-        service_tier: context.service_tier(),
+        performance_config: context.head.performance_config(),
+        service_tier: context.head.tier(),
     })));
     Ok(())
 }

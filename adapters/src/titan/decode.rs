@@ -1,8 +1,7 @@
 //! Reads Titan's replies: a whole one here, a stream's chunks in its own room.
 
 use bedrock_inference_proto::v1::{
-    ContentBlock, ConverseMetrics, ConverseOutput, ConverseResponse, Message, PerformanceConfiguration,
-    ServiceTier, content_block, converse_output,
+    ContentBlock, ConverseMetrics, ConverseOutput, ConverseResponse, Message, content_block, converse_output,
 };
 
 use super::meter;
@@ -59,8 +58,8 @@ fn whole(body: &[u8], head: &ReplyHead, events: &mut Vec<Event>) -> Result<(), A
         stop_reason,
         usage: counts.usage(),
         metrics: counts.invocation_latency.map(|latency| ConverseMetrics { latency_ms: Some(latency) }),
-        performance_config: performance_config(head),
-        service_tier: service_tier(head),
+        performance_config: head.performance_config(),
+        service_tier: head.tier(),
         ..ConverseResponse::default()
     };
     unfold(reply, events)
@@ -76,15 +75,6 @@ pub(super) fn converse_stop_reason(reason: String) -> String {
         _ => return reason,
     };
     known.to_owned()
-}
-
-pub(super) fn performance_config(head: &ReplyHead) -> Option<PerformanceConfiguration> {
-    let latency = head.performance_config_latency.clone();
-    latency.map(|latency| PerformanceConfiguration { latency: Some(latency) })
-}
-
-pub(super) fn service_tier(head: &ReplyHead) -> Option<ServiceTier> {
-    head.service_tier.clone().map(|tier| ServiceTier { r#type: Some(tier) })
 }
 
 /// Whether a guardrail that the account enforces cut in; the model's own stop reason does not tell.

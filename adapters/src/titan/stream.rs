@@ -5,9 +5,7 @@ use bedrock_inference_proto::v1::{
     ConverseStreamMetrics, MessageStartEvent, MessageStopEvent, content_block_delta,
 };
 
-use super::decode::{
-    GUARDRAIL_INTERVENED, converse_stop_reason, intervened, performance_config, service_tier,
-};
+use super::decode::{GUARDRAIL_INTERVENED, converse_stop_reason, intervened};
 use super::meter;
 use crate::contract::{AdapterError, Event, InvocationMetrics, Members, ReplyHead};
 
@@ -104,8 +102,8 @@ impl TitanStream {
             usage: Some(usage),
             metrics: latency.map(|latency| ConverseStreamMetrics { latency_ms: Some(latency) }),
             trace: None,
-            performance_config: performance_config(head),
-            service_tier: service_tier(head),
+            performance_config: head.performance_config(),
+            service_tier: head.tier(),
         })));
     }
 }
