@@ -3,9 +3,9 @@
 use bedrock_inference_proto::codec::document_from_json;
 use bedrock_inference_proto::v1::{
     CachePointBlock, CallOptions, ContentBlock, ConverseRequest, ConverseResponse, GuardrailConfiguration,
-    Message, Route, SystemContentBlock, Tool, ToolConfiguration, ToolInputSchema, ToolResultBlock,
-    ToolResultContentBlock, ToolSpecification, content_block, converse_output, reasoning_content_block,
-    system_content_block, tool, tool_result_content_block,
+    InferenceConfiguration, Message, Route, SystemContentBlock, Tool, ToolConfiguration, ToolInputSchema,
+    ToolResultBlock, ToolResultContentBlock, ToolSpecification, content_block, converse_output,
+    reasoning_content_block, system_content_block, tool, tool_result_content_block,
 };
 use tonic::Code;
 
@@ -96,6 +96,8 @@ async fn thinking_is_sent_back_with_its_signature_by_the_other_route_too() {
         let mut request = ConverseRequest {
             tool_config: Some(tools()),
             additional_model_request_fields: document_from_json(thinking).unwrap().0,
+            // Natively an answer with thinking comes as a whole only up to 21,333 tokens.
+            inference_config: Some(InferenceConfiguration { max_tokens: Some(4000), ..Default::default() }),
             ..ask(CLAUDE, "What is the weather in Paris?")
         };
         let called = message(&send(&stage, first, &request).await);

@@ -16,7 +16,7 @@ use bedrock_inference_proto::v1::{Message, system_content_block};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::contract::{AdapterError, InvokeHeaders, Model, Refusals, Wire};
+use crate::contract::{AdapterError, ConverseCall, InvokeHeaders, Mode, Model, Refusals, Wire};
 use blocks::{Block, Kind};
 use parameters::{Additional, OutputConfig};
 use place::Place;
@@ -27,6 +27,9 @@ const VERSION: &str = "bedrock-2023-05-31";
 
 /// The longest answer of a model whose limit is not established.
 const DEFAULT_MAX_TOKENS: i64 = 4096;
+
+/// With thinking, InvokeModel answers as a whole only up to this limit.
+const LONGEST_WAIT: i64 = 21_333;
 
 /// The beta flag of `effort` on Opus 4.5.
 const EFFORT_BETA: &str = "effort-2025-11-24";
@@ -75,7 +78,8 @@ struct Turn<'r> {
 ///
 /// # Errors
 /// `Unsupported` with every member that the messages format cannot say.
-pub(super) fn encode(model: &Model, request: &ConverseStreamRequest) -> Result<Wire, AdapterError> {
+pub(super) fn encode(model: &Model, call: &ConverseCall) -> Result<Wire, AdapterError> {
+    let request = &call.request;
     let mut refusals = Refusals::default();
     refusals.refuse_converse_only(request);
     let additional = Additional::read(request, &mut refusals);
@@ -84,12 +88,16 @@ pub(super) fn encode(model: &Model, request: &ConverseStreamRequest) -> Result<W
     let InferenceConfiguration { max_tokens, temperature, top_p, .. } = inference;
     let stop_sequences = request.inference_config.as_ref().map(|config| config.stop_sequences.as_slice());
     let place = Place::root("inferenceConfig");
+    let max_tokens = max_tokens.map_or_else(|| longest_answer(model), i64::from);
+    let waits = call.mode == Mode::Unary && additional.thinking.is_some() && max_tokens > LONGEST_WAIT;
+    let path = place.member("maxTokens").to_string();
+    refusals.refuse_if(waits, &path, "is above 21333, where InvokeModel thinks in streams only");
     let (tools, tool_choice) =
         tools::encode(request.tool_config.as_ref(), additional.disable_parallel_tool_use, &mut refusals);
     let body = Body {
         anthropic_version: VERSION,
         anthropic_beta: additional.anthropic_beta,
-        max_tokens: max_tokens.map_or_else(|| longest_answer(model), i64::from),
+        max_tokens,
         system: system(&request.system, &mut refusals),
         messages: turns(&request.messages, &mut refusals),
         tools,

@@ -35,7 +35,7 @@ impl ModelAdapter for ClaudeAdapter {
         if !speaks_messages(model) {
             return Err(Refusals::only("modelId", "names a model without the native messages format"));
         }
-        let wire = encode::encode(model, &call.request)?;
+        let wire = encode::encode(model, call)?;
         let decoder = Box::new(ClaudeDecoder::new(model.can(Capability::PromptCaching)));
         Ok(Encoded { wire, decoder })
     }
