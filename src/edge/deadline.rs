@@ -44,7 +44,7 @@ pub(super) fn deadline() -> impl Layer<HttpService, Service = HttpService> + Clo
                 () = alarm => {}
                 () = overdue(deadline) => {}
             }
-            grpc_response(&Error::new(Reason::ClientDeadline, "the caller's deadline has passed"))
+            grpc_response(&Error::late())
         }
     })
 }

@@ -73,6 +73,12 @@ impl Error {
         Self::new(Reason::InvalidRequest, violation.to_string()).with_violations(vec![violation])
     }
 
+    /// The caller's deadline has passed.
+    #[must_use]
+    pub fn late() -> Self {
+        Self::new(Reason::ClientDeadline, "the caller's deadline has passed")
+    }
+
     /// Names the members of the request that cannot be accepted.
     #[must_use]
     pub fn with_violations(mut self, violations: Vec<Violation>) -> Self {

@@ -28,7 +28,7 @@ use tower::ServiceExt;
 use crate::call::{Asked, Call, CallService, Events, Reply, Report};
 use crate::catalog::{Catalog, Home};
 use crate::edge::Arrival;
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::principal;
 
 use ending::Ending;
@@ -153,9 +153,7 @@ impl Gateway {
         let answer = self.corridor.clone().oneshot(call);
         match deadline {
             None => answer.await,
-            Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_| {
-                Err(Error::new(Reason::ClientDeadline, "the caller's deadline has passed"))
-            }),
+            Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(Error::late())),
         }
     }
 }

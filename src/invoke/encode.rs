@@ -1,10 +1,11 @@
 //! A call to the upstream's request: which operation, which route, which bytes.
 
 use bedrock_inference_adapters::contract::{
-    AdapterError, AdapterErrorKind, BedrockMeter, Capability, ConverseCall, Encoded, Mode, RouteRule, Wire,
+    AdapterError, AdapterErrorKind, BedrockMeter, Capability, ConverseCall, Encoded, Mode, Refusals,
+    RouteRule, Wire,
 };
 use bedrock_inference_adapters::converse;
-use bedrock_inference_proto::codec::{self, Violation};
+use bedrock_inference_proto::codec;
 use bedrock_inference_proto::v1::{ApplyGuardrailRequest, Route};
 
 use super::reading::Reading;
@@ -72,10 +73,10 @@ fn choose(
         _ => return native_if_listed(entry, conversation),
     };
     let encoded = match wanted {
-        Route::Native if !model.can(Capability::Invoke) => {
-            let description = "names a model that InvokeModel does not take; call it by Converse".to_owned();
-            Err(AdapterError::from(vec![Violation { path: "modelId".to_owned(), description }]))
-        }
+        Route::Native if !model.can(Capability::Invoke) => Err(Refusals::only(
+            "modelId",
+            "names a model that InvokeModel does not take; call it by Converse",
+        )),
         Route::Native => entry.adapter.encode(model, conversation),
         _ => by_converse(entry, conversation),
     };
@@ -104,8 +105,7 @@ fn by_converse(entry: &Entry, conversation: &ConverseCall) -> Result<Encoded, Ad
     if entry.model.can(Capability::Converse) {
         return converse::encode(conversation);
     }
-    let description = "names a model that Converse does not take; call it with InvokeModel".to_owned();
-    Err(AdapterError::from(vec![Violation { path: "modelId".to_owned(), description }]))
+    Err(Refusals::only("modelId", "names a model that Converse does not take; call it with InvokeModel"))
 }
 
 fn invoke(call: &Call, target: &Target, native: &InvokeCall) -> Result<(Request, Reading), Error> {

@@ -55,7 +55,7 @@ pub fn flight(flights: Flights, drain: Duration) -> impl Layer<CallService, Serv
         async move {
             let call_deadline = call.deadline;
             if call_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(late());
+                return Err(Error::late());
             }
             let (head, opened) = oneshot::channel();
             let (sender, events) = mpsc::channel(WAITING_EVENTS);
@@ -95,7 +95,7 @@ fn subscribed(
 /// Why the task went away without an end mark: it saw the deadline pass, was given up, or panicked.
 fn missing_end(deadline: Option<Instant>, given_up: &CancellationToken, report: &Report, seen: u64) -> Error {
     let error = match deadline {
-        Some(deadline) if Instant::now() >= deadline => late(),
+        Some(deadline) if Instant::now() >= deadline => Error::late(),
         _ if given_up.is_cancelled() => {
             let context = "the service is going down, and the call did not end within its grace";
             let error = Error::new(Reason::ServerShuttingDown, context);
@@ -105,10 +105,6 @@ fn missing_end(deadline: Option<Instant>, given_up: &CancellationToken, report: 
         _ => Error::new(Reason::Panic, "the call's task ended without an answer"),
     };
     if seen == 0 { error } else { error.after(seen) }
-}
-
-fn late() -> Error {
-    Error::new(Reason::ClientDeadline, "the caller's deadline has passed")
 }
 
 struct Pilot {

@@ -16,7 +16,9 @@ use bedrock_inference_proto::v1::{Message, system_content_block};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::contract::{AdapterError, ConverseCall, InvokeHeaders, Mode, Model, Refusals, Wire};
+use crate::contract::{
+    AdapterError, CONVERSE_ONLY, ConverseCall, InvokeHeaders, Mode, Model, Refusals, Wire,
+};
 use blocks::{Block, Kind};
 use parameters::{Additional, OutputConfig};
 use place::Place;
@@ -33,9 +35,6 @@ const LONGEST_WAIT: i64 = 21_333;
 
 /// The beta flag of `effort` on Opus 4.5.
 const EFFORT_BETA: &str = "effort-2025-11-24";
-
-/// Says why a member goes by Converse.
-const CONVERSE_ONLY: &str = "is taken by Converse only";
 
 #[derive(Debug, Serialize)]
 struct Body<'r> {

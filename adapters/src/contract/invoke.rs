@@ -2,7 +2,7 @@
 
 use bedrock_inference_proto::v1::ConverseStreamRequest;
 
-use super::{InvokeHeaders, Refusals};
+use super::{CONVERSE_ONLY, InvokeHeaders, Refusals};
 
 impl InvokeHeaders {
     /// The members of a call that InvokeModel takes as headers.
@@ -23,10 +23,9 @@ impl InvokeHeaders {
 impl Refusals {
     /// Notes the members that only Converse takes, whatever the family.
     pub fn refuse_converse_only(&mut self, request: &ConverseStreamRequest) {
-        let description = "is taken by Converse only";
-        self.refuse_if(request.guardrail_config.is_some(), "guardrailConfig", description);
-        self.refuse_if(!request.prompt_variables.is_empty(), "promptVariables", description);
+        self.refuse_if(request.guardrail_config.is_some(), "guardrailConfig", CONVERSE_ONLY);
+        self.refuse_if(!request.prompt_variables.is_empty(), "promptVariables", CONVERSE_ONLY);
         let paths = !request.additional_model_response_field_paths.is_empty();
-        self.refuse_if(paths, "additionalModelResponseFieldPaths", description);
+        self.refuse_if(paths, "additionalModelResponseFieldPaths", CONVERSE_ONLY);
     }
 }

@@ -27,7 +27,7 @@ pub use members::{Members, unknown_member, unknown_warning};
 pub use metrics::{BedrockMeter, InvocationMetrics};
 use model::ModelTable;
 pub use model::{Capability, Lifecycle, Limits, Model, RouteRule};
-pub use refusals::Refusals;
+pub use refusals::{CONVERSE_ONLY, Refusals};
 pub use unfold::unfold;
 pub use usage::token_counts;
 

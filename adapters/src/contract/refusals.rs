@@ -4,6 +4,9 @@ use bedrock_inference_proto::codec::Violation;
 
 use super::AdapterError;
 
+/// Why a member is refused that Converse takes and no native format knows.
+pub const CONVERSE_ONLY: &str = "is taken by Converse only";
+
 /// The members of a call that an adapter cannot say, with their paths in AWS's names.
 #[derive(Debug, Default)]
 pub struct Refusals(Vec<Violation>);

@@ -7,9 +7,7 @@ use bedrock_inference_proto::v1::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::contract::{AdapterError, InvokeHeaders, Model, Refusals, Wire};
-
-const CONVERSE: &str = "is taken by Converse only";
+use crate::contract::{AdapterError, CONVERSE_ONLY, InvokeHeaders, Model, Refusals, Wire};
 
 /// The native body.
 #[derive(Serialize)]
@@ -54,12 +52,12 @@ pub(super) fn wire(model: &Model, request: &ConverseStreamRequest) -> Result<Wir
 
 fn check(request: &ConverseStreamRequest, refusals: &mut Refusals) {
     refusals.refuse_converse_only(request);
-    refusals.refuse_if(request.output_config.is_some(), "outputConfig", CONVERSE);
-    refusals.refuse_if(!request.system.is_empty(), "system", CONVERSE);
-    refusals.refuse_if(request.tool_config.is_some(), "toolConfig", CONVERSE);
+    refusals.refuse_if(request.output_config.is_some(), "outputConfig", CONVERSE_ONLY);
+    refusals.refuse_if(!request.system.is_empty(), "system", CONVERSE_ONLY);
+    refusals.refuse_if(request.tool_config.is_some(), "toolConfig", CONVERSE_ONLY);
     let additional = request.additional_model_request_fields.is_some()
         || request.additional_model_request_fields_text.is_some();
-    refusals.refuse_if(additional, "additionalModelRequestFields", CONVERSE);
+    refusals.refuse_if(additional, "additionalModelRequestFields", CONVERSE_ONLY);
 }
 
 /// The settings, with the model's longest answer where none is set: Converse's default, for the native one is

@@ -12,9 +12,10 @@ use std::borrow::Cow;
 
 use super::cache::{self, CacheControl};
 use super::citations::{self, Cited};
+use super::free_form;
 use super::place::Place;
 use super::sources::{self, Base64, Citing, Source};
-use super::{CONVERSE_ONLY, free_form};
+use crate::contract::CONVERSE_ONLY;
 use crate::contract::Refusals;
 
 /// A native content block.

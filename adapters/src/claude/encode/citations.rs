@@ -74,7 +74,7 @@ fn encode_citation<'r>(
     let location_place = place.member("location");
     let [index, start, end] = match location.map(numbers) {
         Some(Some(numbers)) => numbers,
-        Some(None) => return Err((location_place.member("web").to_string(), super::CONVERSE_ONLY)),
+        Some(None) => return Err((location_place.member("web").to_string(), crate::contract::CONVERSE_ONLY)),
         None => return Err((location_place.to_string(), "is not set; the native format needs it")),
     };
     let (Some(index), Some(start), Some(end)) = (index, start, end) else {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::place::Place;
-use crate::contract::Refusals;
+use crate::contract::{CONVERSE_ONLY, Refusals};
 
 const FIELDS: &str = "additionalModelRequestFields";
 
@@ -172,9 +172,12 @@ fn text_format(format: &OutputFormat, place: &Place<'_>, refusals: &mut Refusals
         return None;
     };
     let place = place.member("jsonSchema");
-    let described = "is taken by Converse only";
-    refusals.refuse_if(definition.name.is_some(), &place.member("name").to_string(), described);
-    refusals.refuse_if(definition.description.is_some(), &place.member("description").to_string(), described);
+    refusals.refuse_if(definition.name.is_some(), &place.member("name").to_string(), CONVERSE_ONLY);
+    refusals.refuse_if(
+        definition.description.is_some(),
+        &place.member("description").to_string(),
+        CONVERSE_ONLY,
+    );
     let schema = definition.schema.clone().and_then(|schema| RawValue::from_string(schema).ok());
     refusals.refuse_if(schema.is_none(), &place.member("schema").to_string(), "is not JSON");
     Some(Format::Converse { r#type: "json_schema", schema: schema? })

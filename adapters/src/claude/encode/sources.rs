@@ -10,9 +10,9 @@ use bedrock_inference_proto::v1::{
 };
 use serde::{Serialize, Serializer};
 
-use super::CONVERSE_ONLY;
 use super::blocks::Kind;
 use super::place::Place;
+use crate::contract::CONVERSE_ONLY;
 use crate::contract::Refusals;
 
 /// Where an image or a document is.

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::cache::{self, CacheControl};
+use super::free_form;
 use super::place::Place;
-use super::{CONVERSE_ONLY, free_form};
+use crate::contract::CONVERSE_ONLY;
 use crate::contract::Refusals;
 
 /// A tool that the caller runs.

@@ -5,9 +5,7 @@ use bedrock_inference_proto::v1::{
     content_block, image_source, system_content_block, tool, tool_result_content_block,
 };
 
-use crate::contract::{Capability, Model, Refusals};
-
-const CONVERSE: &str = "is taken by Converse only";
+use crate::contract::{CONVERSE_ONLY, Capability, Model, Refusals};
 
 /// The schema messages-v1 has no cache points that are blocks of their own.
 const CACHE_POINT: &str = "cachePoint";
@@ -15,7 +13,7 @@ const CACHE_POINT: &str = "cachePoint";
 /// Notes everything that is not on the list. Blocks without a member are the codec's to refuse.
 pub(super) fn check(model: &Model, request: &ConverseStreamRequest, refusals: &mut Refusals) {
     refusals.refuse_converse_only(request);
-    refusals.refuse_if(request.output_config.is_some(), "outputConfig", CONVERSE);
+    refusals.refuse_if(request.output_config.is_some(), "outputConfig", CONVERSE_ONLY);
     let mut list = List { reasoning: model.can(Capability::Reasoning), refusals };
     for (index, block) in request.system.iter().enumerate() {
         list.system(&format!("system[{index}]"), block);
@@ -110,6 +108,6 @@ impl List<'_> {
     }
 
     fn refuse(&mut self, path: &str, member: &str) {
-        self.refusals.refuse(format!("{path}.{member}"), CONVERSE);
+        self.refusals.refuse(format!("{path}.{member}"), CONVERSE_ONLY);
     }
 }
