@@ -1,5 +1,8 @@
 //! The service as a whole: its parts put together, served, and taken down in order.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +16,21 @@ use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
+use tower::Layer;
 
+use crate::call::Clocks;
 use crate::catalog::{Catalog, Home};
-use crate::config::Settings;
-use crate::edge::{edge, web};
+use crate::config::{ModelSettings, Settings};
+use crate::edge::{HttpService, edge, web};
 use crate::grpc::Gateway;
 use crate::layers::Flights;
 use crate::principal::Authenticator;
+use crate::server::{Certificates, Rules, serve};
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Credentials, StartError, Started};
-
-/// How often a silent connection is probed, so that dead peers are noticed.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long callers have to read that their calls were given up.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -46,9 +47,6 @@ pub enum AppError {
     /// The configuration contradicts itself.
     #[error("{0}")]
     Config(String),
-    /// The listener failed.
-    #[error("the server stopped: {0}")]
-    Server(#[from] tonic::transport::Error),
     /// The listener has no address.
     #[error("the listener has no address: {0}")]
     Listener(#[from] std::io::Error),
@@ -64,28 +62,25 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), AppError> {
-    let authenticator = Authenticator::trusting(listener.local_addr()?, settings.insecure);
+    let authenticator = Authenticator::trusting(listener.local_addr()?, trusted(&settings));
     let authenticator = authenticator.map_err(AppError::Config)?;
-    let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
+    let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
     let flights = Flights::default();
     let gateway = gateway(&settings, &started, flights.clone())?;
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
     let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
-    let server = server().layer(web).layer(edge(authenticator)).add_routes(routes);
+    let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
+    let service = HttpService::new(web.layer(edge(authenticator).layer(routes)));
 
-    // tonic ignores its own socket options for a listener that it did not open.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
-    let closing = async {
-        shutdown.cancelled().await;
-        serving(&health, ServingStatus::NotServing).await;
-        // Clients keep watches open for as long as they are connected, and would hold the whole grace.
-        end_watches(health.clone()).await;
-    };
+    let rules = Rules::new(&settings.server, settings.timeouts.slow_reader);
+    let closing = CancellationToken::new();
     let served = async {
         tokio::select! {
-            served = server.serve_with_incoming_shutdown(incoming, closing) => served.map_err(AppError::from),
+            () = serve(listener, certificates.as_ref(), service, rules, closing.clone()) => Ok(()),
             failed = become_ready(&started.credentials, &health, &shutdown) => Err(failed.into()),
+            never = renewed(certificates.as_ref()) => match never {},
+            never = close(&shutdown, &health, &closing) => match never {},
         }
     };
     let expired = async {
@@ -107,17 +102,24 @@ pub async fn run(
     timeout(FAREWELL, served).await.unwrap_or(Ok(()))
 }
 
-/// A server with its limits set by hand: where tonic is told none, it passes on less than hyper's defaults.
-fn server() -> Server {
-    Server::builder()
-        // gRPC-Web comes over HTTP/1.1 too.
-        .accept_http1(true)
-        .max_concurrent_streams(128)
-        .http2_max_local_error_reset_streams(Some(128))
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .http2_max_header_list_size(16 * 1024)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+/// Whether the catalogue has every model that the settings name.
+///
+/// # Errors
+/// The first that it has not.
+pub fn known(models: &BTreeMap<String, ModelSettings>, catalog: &Catalog) -> Result<(), String> {
+    let known: BTreeSet<_> = catalog.models().map(|entry| entry.model.id.as_str()).collect();
+    match models.keys().find(|id| !known.contains(id.as_str())) {
+        None => Ok(()),
+        Some(id) => Err(format!(
+            "models.{id:?}: the catalogue has no such base id; `bedrock-inference models` lists them"
+        )),
+    }
+}
+
+/// Whether everyone may call who gets a connection: the operator says so, or TLS asks for a certificate.
+#[must_use]
+pub fn trusted(settings: &Settings) -> bool {
+    settings.insecure || settings.server.tls.client_ca.is_some()
 }
 
 /// Every gRPC service, each with the same compression and message limit.
@@ -155,16 +157,39 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
 
 fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<Gateway, AppError> {
     let catalog = Arc::new(Catalog::built_in().map_err(AppError::Config)?);
+    known(&settings.models, &catalog).map_err(AppError::Config)?;
     let home = Home { region: started.region.clone(), geography: settings.aws.geography.clone() };
     let corridor = corridor(Parts {
         catalog: Arc::clone(&catalog),
         home: home.clone(),
         route: settings.route,
-        timeouts: settings.timeouts,
+        clocks: Clocks::new(settings.timeouts, &settings.models),
         flights,
         bedrock: started.bedrock.clone(),
     });
     Ok(Gateway { corridor, catalog, home })
+}
+
+/// Once `shutdown` comes: no new calls are asked for, and connections end behind their last one.
+async fn close(
+    shutdown: &CancellationToken,
+    health: &HealthReporter,
+    closing: &CancellationToken,
+) -> Infallible {
+    shutdown.cancelled().await;
+    serving(health, ServingStatus::NotServing).await;
+    // Clients keep watches open for as long as they are connected, and would hold the whole grace.
+    end_watches(health.clone()).await;
+    closing.cancel();
+    pending().await
+}
+
+/// Keeps the certificates up to date, where there are any.
+async fn renewed(certificates: Option<&Certificates>) -> Infallible {
+    match certificates {
+        Some(certificates) => certificates.renew().await,
+        None => pending().await,
+    }
 }
 
 /// Reports the service ready once its requests can be signed. Only ends when they never can.
@@ -188,7 +213,7 @@ async fn become_ready(
         Some(None) => serving(health, ServingStatus::Serving).await,
         None => {}
     }
-    std::future::pending().await
+    pending().await
 }
 
 /// What health is reported of: the server as a whole, and each of its services.

@@ -2,11 +2,17 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod server;
+mod timeouts;
+
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Deserialize;
+
+pub use server::{ServerSettings, TlsSettings};
+pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
 
 /// What our environment variables begin with.
 const PREFIX: &str = "BEDROCK_INFERENCE";
@@ -29,6 +35,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
+    /// What is different for some models, by base id.
+    pub models: BTreeMap<String, ModelSettings>,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -71,40 +79,6 @@ pub struct AwsSettings {
     pub connections: usize,
 }
 
-/// The gRPC server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServerSettings {
-    /// The largest message in either direction, in bytes.
-    pub max_message_bytes: usize,
-    /// Web origins that may call through gRPC-Web; `*` stands for all.
-    pub cors_origins: Vec<String>,
-    /// How long running calls may take to end at shutdown.
-    #[serde(with = "humantime_serde")]
-    pub shutdown_grace: Duration,
-}
-
-/// The clocks of a call.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// Opening a connection to Bedrock.
-    #[serde(with = "humantime_serde")]
-    pub connect: Duration,
-    /// From sending a request to the first content of its stream.
-    #[serde(with = "humantime_serde")]
-    pub attempt: Duration,
-    /// From sending a request to the whole answer of a unary call.
-    #[serde(with = "humantime_serde")]
-    pub whole: Duration,
-    /// Between two events of a stream.
-    #[serde(with = "humantime_serde")]
-    pub idle: Duration,
-    /// Reading an answer to its end after its caller has gone.
-    #[serde(with = "humantime_serde")]
-    pub drain: Duration,
-}
-
 /// What is logged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -135,6 +109,7 @@ impl Default for Settings {
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             timeouts: Timeouts::default(),
+            models: BTreeMap::new(),
             log: LogSettings::default(),
         }
     }
@@ -143,28 +118,6 @@ impl Default for Settings {
 impl Default for AwsSettings {
     fn default() -> Self {
         Self { region: None, geography: None, endpoint: None, profile: None, connections: 4 }
-    }
-}
-
-impl Default for ServerSettings {
-    fn default() -> Self {
-        Self {
-            max_message_bytes: 32 * 1024 * 1024,
-            cors_origins: Vec::new(),
-            shutdown_grace: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_millis(3100),
-            attempt: Duration::from_secs(120),
-            whole: Duration::from_secs(600),
-            idle: Duration::from_secs(60),
-            drain: Duration::from_secs(120),
-        }
     }
 }
 
@@ -198,20 +151,22 @@ impl Settings {
 
     /// Every mistake that the types cannot rule out, all at once.
     fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("timeouts.connect", !self.timeouts.connect.is_zero()),
-            ("timeouts.attempt", !self.timeouts.attempt.is_zero()),
-            ("timeouts.whole", !self.timeouts.whole.is_zero()),
-            ("timeouts.idle", !self.timeouts.idle.is_zero()),
-            ("server.max_message_bytes", self.server.max_message_bytes > 0),
-            ("aws.connections", self.aws.connections > 0),
-        ];
-        let mistakes: Vec<_> = positive
-            .iter()
-            .filter(|(_, good)| !good)
-            .map(|(key, _)| format!("{key} is 0; it must be above"))
-            .collect();
+        let mut mistakes: Vec<_> =
+            self.zeros().into_iter().map(|key| format!("{key} is 0; it must be above")).collect();
+        mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
+    }
+
+    /// The keys that are 0 and must not be.
+    fn zeros(&self) -> Vec<String> {
+        let own = self.models.iter().flat_map(|(id, model)| {
+            let zeros = model.timeouts.zeros();
+            zeros.map(move |key| format!("models.{id:?}.timeouts.{key}"))
+        });
+        let server = self.server.zeros().map(|key| format!("server.{key}"));
+        let timeouts = self.timeouts.zeros().map(|key| format!("timeouts.{key}"));
+        let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
+        aws.into_iter().chain(server).chain(timeouts).chain(own).collect()
     }
 }
 

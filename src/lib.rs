@@ -6,7 +6,7 @@
 //! - ground: [`error`], [`config`], [`telemetry`]
 //! - facts: [`principal`], [`catalog`]
 //! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
-//! - the door: [`edge`], [`grpc`], [`app`], [`cli`]
+//! - the door: [`edge`], [`grpc`], [`server`], [`app`], [`cli`]
 
 pub mod error;
 
@@ -31,6 +31,8 @@ pub mod stack;
 pub mod edge;
 
 pub mod grpc;
+
+pub mod server;
 
 pub mod app;
 

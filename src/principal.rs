@@ -42,8 +42,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// The listener can be reached from outside, and the operator has not said `--insecure`.
-    pub fn trusting(listener: SocketAddr, insecure: bool) -> Result<Self, String> {
-        if listener.ip().is_loopback() || insecure {
+    pub fn trusting(listener: SocketAddr, trusted: bool) -> Result<Self, String> {
+        if listener.ip().is_loopback() || trusted {
             return Ok(Self(()));
         }
         Err(format!(

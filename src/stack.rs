@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tower::ServiceBuilder;
 
-use crate::call::CallService;
+use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
-use crate::config::{RouteSetting, Timeouts};
+use crate::config::RouteSetting;
 use crate::invoke::invoke;
-use crate::layers::{Flights, attempt_timeout, first_content, flight, idle, record, resolve};
+use crate::layers::{Flights, first_content, flight, idle, record, resolve, total};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -21,7 +21,7 @@ pub struct Parts {
     /// Which side of Bedrock's API conversations take.
     pub route: RouteSetting,
     /// The clocks of a call.
-    pub timeouts: Timeouts,
+    pub clocks: Clocks,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// Bedrock.
@@ -38,15 +38,15 @@ pub fn corridor(parts: Parts) -> CallService {
         // [policy]: the tenant's models, caps and defaults, before the request becomes a key.
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
-        .layer(flight(parts.flights, parts.timeouts.drain))
+        .layer(flight(parts.flights, parts.clocks.clone()))
         // [quota], [failover], [hedge], [retry]: they choose between attempts, so they stand outside one.
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
         .layer(record())
-        // Silence after the first content; outside the attempt's clock, which only runs until then.
-        .layer(idle(parts.timeouts.idle))
-        // Silence before the first content.
-        .layer(attempt_timeout(parts.timeouts))
+        // An attempt that never ends, though it may speak; inside its row, which tells so.
+        .layer(total(parts.clocks.clone()))
+        // Silence after the first content; outside the clock that only runs until then.
+        .layer(idle(parts.clocks.clone()))
         // Innermost, so that every layer above sees early failures as errors, not as broken streams.
-        .layer(first_content())
+        .layer(first_content(parts.clocks))
         .service(invoke(parts.bedrock, parts.route))
 }

@@ -1,5 +1,6 @@
 //! One call on its way through the service.
 
+mod clocks;
 mod options;
 mod reply;
 mod report;
@@ -15,6 +16,7 @@ use crate::catalog::Target;
 use crate::error::{Error, Reason};
 use crate::principal::Principal;
 
+pub use clocks::Clocks;
 pub use reply::{End, Events, Reply};
 pub use report::Report;
 pub use request::{Asked, InvokeCall, Request};

@@ -2,10 +2,12 @@
 
 use super::serve::start_upstream;
 use super::{ConfigFile, Failure, show};
+use crate::app;
 use crate::catalog::Catalog;
-use crate::config::Settings;
+use crate::config::{Settings, TlsSettings};
 use crate::edge;
 use crate::principal::Authenticator;
+use crate::server::Certificates;
 use crate::telemetry;
 
 /// Check configuration and credentials without serving.
@@ -23,7 +25,7 @@ impl Check {
         let checks = [
             (
                 "listener",
-                Authenticator::trusting(settings.listen, settings.insecure)
+                Authenticator::trusting(settings.listen, app::trusted(&settings))
                     .map(|_| format!("{} may be served", settings.listen)),
             ),
             (
@@ -31,8 +33,9 @@ impl Check {
                 edge::web(&settings.server.cors_origins)
                     .map(|_| format!("{} origins", settings.server.cors_origins.len())),
             ),
+            ("TLS", tls(&settings.server.tls).await),
+            ("models", models(&settings)),
             ("log", telemetry::filter(&settings.log).map(|filter| format!("filter {filter}"))),
-            ("catalogue", Catalog::built_in().map(|catalog| format!("{} models", catalog.models().count()))),
             ("upstream", upstream(&settings).await),
         ];
         let mistakes = checks.iter().filter(|(_, result)| result.is_err()).count();
@@ -44,6 +47,22 @@ impl Check {
         }
         if mistakes == 0 { Ok(()) } else { Err(failed(mistakes)) }
     }
+}
+
+fn models(settings: &Settings) -> Result<String, String> {
+    let catalog = Catalog::built_in()?;
+    app::known(&settings.models, &catalog)?;
+    let own = settings.models.len();
+    Ok(format!("{} in the catalogue, {own} with settings of their own", catalog.models().count()))
+}
+
+async fn tls(settings: &TlsSettings) -> Result<String, String> {
+    let found = match (Certificates::load(settings).await?, &settings.client_ca) {
+        (None, _) => "none: the listener speaks plain text",
+        (Some(_), None) => "certificate and key fit",
+        (Some(_), Some(_)) => "certificate and key fit; clients must show a certificate",
+    };
+    Ok(found.to_owned())
 }
 
 async fn upstream(settings: &Settings) -> Result<String, String> {

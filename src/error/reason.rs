@@ -48,6 +48,8 @@ reasons! {
     InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream,
     /// The caller's deadline has passed.
     ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same,
+    /// The caller did not read what waited for it.
+    ClientTooSlow "CLIENT_TOO_SLOW" ResourceExhausted Same,
     /// The service is going down.
     ServerShuttingDown "SERVER_SHUTTING_DOWN" Unavailable Aborted,
     /// A bug of ours.
@@ -86,6 +88,8 @@ reasons! {
     UpstreamConnectionLost "UPSTREAM_CONNECTION_LOST" Internal Aborted,
     /// No content came in time.
     UpstreamFirstEventTimeout "UPSTREAM_FIRST_EVENT_TIMEOUT" DeadlineExceeded Aborted,
+    /// The answer took longer than the gateway lets one take.
+    UpstreamTotalTimeout "UPSTREAM_TOTAL_TIMEOUT" DeadlineExceeded Aborted,
     /// The stream ended before messageStop and metadata.
     UpstreamStreamTruncated "UPSTREAM_STREAM_TRUNCATED" Internal Aborted,
     /// The stream stood still for too long.

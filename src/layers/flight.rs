@@ -1,11 +1,10 @@
 //! Flight: paid work runs in a task of its own, and the caller subscribes to it.
 
-use std::time::Duration;
+mod queue;
 
-use bedrock_inference_adapters::contract::Event;
 use bedrock_inference_proto::v1::OnDisconnect;
 use futures_util::{StreamExt, stream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,11 +12,11 @@ use tower::{Layer, ServiceExt};
 use tracing::Instrument;
 
 use super::layer;
-use crate::call::{Call, CallService, Events, Reply, Report};
+use crate::call::{Call, CallService, Clocks, Events, Reply, Report};
+use crate::config::Timeouts;
 use crate::error::{Error, Reason};
 
-/// Events that may wait for a caller who is slow to read; then the upstream is read no further.
-const WAITING_EVENTS: usize = 32;
+use queue::{Receiver, Sender, queue};
 
 /// The tasks that run upstream calls. Shutdown waits for them.
 #[derive(Debug, Clone, Default)]
@@ -47,71 +46,84 @@ impl Flights {
 
 /// Runs everything inside it in a tracked task.
 ///
-/// The caller's deadline and disconnect end the subscription. The upstream call itself then goes on for at
-/// most `drain` under DRAIN, so that its usage is known exactly, and ends at once under CANCEL.
-pub fn flight(flights: Flights, drain: Duration) -> impl Layer<CallService, Service = CallService> + Clone {
+/// The caller's deadline and disconnect end the subscription, and so does a caller who lets events wait for
+/// too long. The upstream call itself then goes on for at most the drain's time under DRAIN, so that its
+/// usage is known exactly, and ends at once under CANCEL.
+pub fn flight(flights: Flights, clocks: Clocks) -> impl Layer<CallService, Service = CallService> + Clone {
     layer(move |inside, call| {
-        let flights = flights.clone();
+        let (flights, clocks) = (flights.clone(), clocks.of(&call));
         async move {
-            let call_deadline = call.deadline;
-            if call_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if call.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::late());
             }
             let (head, opened) = oneshot::channel();
-            let (sender, events) = mpsc::channel(WAITING_EVENTS);
-            let pilot = Pilot {
-                report: call.report.clone(),
+            let (sender, events) = queue();
+            let ticket = Ticket {
                 deadline: call.deadline,
-                policy: call.on_disconnect,
-                drain,
+                given_up: flights.given_up,
+                report: call.report.clone(),
+                too_slow: CancellationToken::new(),
             };
-            let (given_up, report) = (flights.given_up, call.report.clone());
-            let flown = given_up.clone().run_until_cancelled_owned(pilot.fly(inside, call, head, sender));
+            let pilot = Pilot { ticket: ticket.clone(), policy: call.on_disconnect, clocks };
+            let given_up = ticket.given_up.clone();
+            let flown = given_up.run_until_cancelled_owned(pilot.fly(inside, call, head, sender));
             flights.tasks.spawn(flown.in_current_span());
-            let missing_end = move |seen| missing_end(call_deadline, &given_up, &report, seen);
-            opened.await.unwrap_or_else(|_| Err(missing_end(0)))?;
-            Ok(subscribed(events, missing_end))
+            opened.await.unwrap_or_else(|_| Err(ticket.missing_end(0)))?;
+            Ok(subscribed(events, ticket))
         }
     })
 }
 
-type Sender = mpsc::Sender<Option<Result<Event, Error>>>;
-
 /// The subscriber's side: the events up to the end mark.
-fn subscribed(
-    events: mpsc::Receiver<Option<Result<Event, Error>>>,
-    missing_end: impl Fn(u64) -> Error + Send + 'static,
-) -> Reply {
-    Reply::new(stream::unfold(Some((events, 0, missing_end)), |state| async move {
-        let (mut events, seen, missing_end) = state?;
+fn subscribed(events: Receiver, ticket: Ticket) -> Reply {
+    Reply::new(stream::unfold(Some((events, 0, ticket)), |state| async move {
+        let (mut events, seen, ticket) = state?;
         match events.recv().await {
-            Some(Some(event)) => Some((event, Some((events, seen + 1, missing_end)))),
+            Some(Some(Ok(event))) => {
+                let seen = seen + u64::from(event.is_told());
+                Some((Ok(event), Some((events, seen, ticket))))
+            }
+            Some(Some(Err(error))) => Some((Err(error), None)),
             Some(None) => None,
-            None => Some((Err(missing_end(seen)), None)),
+            None => Some((Err(ticket.missing_end(seen)), None)),
         }
     }))
 }
 
-/// Why the task went away without an end mark: it saw the deadline pass, was given up, or panicked.
-fn missing_end(deadline: Option<Instant>, given_up: &CancellationToken, report: &Report, seen: u64) -> Error {
-    let error = match deadline {
-        Some(deadline) if Instant::now() >= deadline => Error::late(),
-        _ if given_up.is_cancelled() => {
-            let context = "the service is going down, and the call did not end within its grace";
-            let error = Error::new(Reason::ServerShuttingDown, context);
-            // From the dispatch on a repeat may pay again, and must not look free.
-            if report.was_dispatched() { error.after(seen) } else { error }
-        }
-        _ => Error::new(Reason::Panic, "the call's task ended without an answer"),
-    };
-    if seen == 0 { error } else { error.after(seen) }
+/// What both sides know of a flight.
+#[derive(Debug, Clone)]
+struct Ticket {
+    report: Report,
+    deadline: Option<Instant>,
+    given_up: CancellationToken,
+    too_slow: CancellationToken,
+}
+
+impl Ticket {
+    /// Why the task went away without an end mark: its reader was too slow, it saw the deadline pass, was
+    /// given up, or panicked.
+    fn missing_end(&self, seen: u64) -> Error {
+        let error = match self.deadline {
+            _ if self.too_slow.is_cancelled() => {
+                Error::new(Reason::ClientTooSlow, "the caller did not read what waited for it in time")
+            }
+            Some(deadline) if Instant::now() >= deadline => Error::late(),
+            _ if self.given_up.is_cancelled() => {
+                let context = "the service is going down, and the call did not end within its grace";
+                let error = Error::new(Reason::ServerShuttingDown, context);
+                // From the dispatch on a repeat may pay again, and must not look free.
+                if self.report.was_dispatched() { error.after(seen) } else { error }
+            }
+            _ => Error::new(Reason::Panic, "the call's task ended without an answer"),
+        };
+        if seen == 0 { error } else { error.after(seen) }
+    }
 }
 
 struct Pilot {
-    report: Report,
-    deadline: Option<Instant>,
+    ticket: Ticket,
     policy: OnDisconnect,
-    drain: Duration,
+    clocks: Timeouts,
 }
 
 impl Pilot {
@@ -128,7 +140,7 @@ impl Pilot {
             () = self.gone(head.closed()) => {
                 drop(head);
                 // Nothing is begun for somebody who has gone.
-                if self.report.was_dispatched() {
+                if self.ticket.report.was_dispatched() {
                     let rest = async move {
                         if let Ok(reply) = opening.await {
                             drained(reply.events).await;
@@ -152,7 +164,7 @@ impl Pilot {
 
     async fn forward(self, mut events: Events, sender: Sender) {
         let delivered = tokio::select! {
-            delivered = deliver(&mut events, &sender) => delivered,
+            delivered = self.deliver(&mut events, &sender) => delivered,
             () = self.gone(sender.closed()) => false,
         };
         drop(sender);
@@ -161,16 +173,40 @@ impl Pilot {
         }
     }
 
+    /// Hands the events to the subscriber, and the end mark behind the last one; `false` when it has left or
+    /// does not read.
+    async fn deliver(&self, events: &mut Events, sender: &Sender) -> bool {
+        let mut sent = 0;
+        loop {
+            let event = events.next().await.map(|event| event.map_err(|error| error.after(sent)));
+            let told = matches!(&event, Some(Ok(event)) if event.is_told());
+            // Behind an error no end mark is needed: the subscriber stops there.
+            let last = !matches!(event, Some(Ok(_)));
+            match timeout(self.clocks.slow_reader, sender.send(event)).await {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(_) => {
+                    self.ticket.too_slow.cancel();
+                    return false;
+                }
+            }
+            if last {
+                return true;
+            }
+            sent += u64::from(told);
+        }
+    }
+
     /// Nobody listens any more: finishes the work or drops it, as the policy says.
     async fn abandon(&self, rest: impl Future<Output = ()>) {
         if self.policy != OnDisconnect::Drain {
             return;
         }
-        if timeout(self.drain, rest).await.is_err() {
+        if timeout(self.clocks.drain, rest).await.is_err() {
             tracing::warn!("an abandoned call was given up while draining");
             return;
         }
-        let report = self.report.finish();
+        let report = self.ticket.report.finish();
         tracing::info!(
             request_id = report.request_id,
             input_tokens = report.tokens.as_ref().map(|tokens| tokens.input),
@@ -182,7 +218,7 @@ impl Pilot {
     /// Resolves when the subscriber has left or its deadline has passed.
     async fn gone(&self, closed: impl Future<Output = ()>) {
         let deadline = async {
-            match self.deadline {
+            match self.ticket.deadline {
                 Some(deadline) => sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
@@ -191,24 +227,6 @@ impl Pilot {
             () = closed => {}
             () = deadline => {}
         }
-    }
-}
-
-/// Hands the events to the subscriber, and the end mark behind the last one; `false` when it has left.
-async fn deliver(events: &mut Events, sender: &Sender) -> bool {
-    let mut sent = 0;
-    loop {
-        let event = events.next().await.map(|event| event.map_err(|error| error.after(sent)));
-        let told = matches!(&event, Some(Ok(event)) if event.is_told());
-        // Behind an error no end mark is needed: the subscriber stops there.
-        let last = !matches!(event, Some(Ok(_)));
-        if sender.send(event).await.is_err() {
-            return false;
-        }
-        if last {
-            return true;
-        }
-        sent += u64::from(told);
     }
 }
 

@@ -1,11 +1,11 @@
 //! The layers of the corridor, one file each. `stack.rs` puts them in order and says why.
 
-mod attempt_timeout;
 mod first_content;
 mod flight;
 mod idle;
 mod record;
 mod resolve;
+mod total;
 
 use std::future::Future;
 
@@ -15,12 +15,12 @@ use tower::{Layer, service_fn};
 use crate::call::{Call, CallService, Reply};
 use crate::error::Error;
 
-pub use attempt_timeout::attempt_timeout;
 pub use first_content::first_content;
 pub use flight::{Flights, flight};
 pub use idle::idle;
 pub use record::record;
 pub use resolve::resolve;
+pub use total::total;
 
 /// A layer from a function of the service inside and the call.
 fn layer<F, R>(around: F) -> impl Layer<CallService, Service = CallService> + Clone

@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod authority;
 mod reflected;
 mod stage;
 
@@ -29,4 +30,5 @@ mod streams_end_truthfully;
 mod the_call_report_tells;
 mod the_command_line_works;
 mod the_edge_speaks_grpc;
+mod tls_guards_the_listener;
 mod tokens_are_counted;

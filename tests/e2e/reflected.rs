@@ -97,8 +97,9 @@ impl Reflected {
 
 async fn ask(channel: Channel, request: MessageRequest) -> Vec<FileDescriptorProto> {
     let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
-    let replies =
-        ServerReflectionClient::new(channel).server_reflection_info(tokio_stream::once(request)).await;
+    let replies = ServerReflectionClient::new(channel)
+        .server_reflection_info(futures_util::stream::iter([request]))
+        .await;
     let reply = replies.unwrap().into_inner().message().await.unwrap().unwrap();
     match reply.message_response.unwrap() {
         MessageResponse::FileDescriptorResponse(found) => {

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -57,17 +57,21 @@ impl Stage {
         Self::on("", change).await
     }
 
+    /// The service asks for TLS; `channel` is not connected, and nobody waits until the service is ready.
+    pub async fn behind_tls(change: impl FnOnce(&mut Settings)) -> Self {
+        let Raised { emulator, addr, shutdown, service } = Raised::on("", change).await;
+        let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
+        Self { emulator, addr, channel, shutdown, service }
+    }
+
+    /// Why the service does not start.
+    pub async fn refused(change: impl FnOnce(&mut Settings)) -> String {
+        Raised::on("", change).await.service.await.unwrap().unwrap_err().to_string()
+    }
+
     /// On the upstream at this URL, or on the emulator where it is empty.
     async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
-        let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
-        let url = if url.is_empty() { emulator.url() } else { url.to_owned() };
-        let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
-        change(&mut settings);
-        let started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
-        let service = tokio::spawn(app::run(settings, started, listener, shutdown.clone()));
+        let Raised { emulator, addr, shutdown, service } = Raised::on(url, change).await;
         let channel = app::wait_until_ready(addr, Duration::from_secs(10)).await.unwrap();
         Self { emulator, addr, channel, shutdown, service }
     }
@@ -101,6 +105,29 @@ impl Stage {
                 Err(status) => return Ending { events, opened: true, status },
             }
         }
+    }
+}
+
+/// A stage that nobody has connected to.
+struct Raised {
+    emulator: Emulator,
+    addr: SocketAddr,
+    shutdown: CancellationToken,
+    service: JoinHandle<Result<(), AppError>>,
+}
+
+impl Raised {
+    async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
+        let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
+        let url = if url.is_empty() { emulator.url() } else { url.to_owned() };
+        let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
+        change(&mut settings);
+        let started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let service = tokio::spawn(app::run(settings, started, listener, shutdown.clone()));
+        Self { emulator, addr, shutdown, service }
     }
 }
 

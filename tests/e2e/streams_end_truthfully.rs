@@ -13,9 +13,9 @@ use crate::stage::{CLAUDE, Ending, NOVA, Stage, ask, ask_stream, name, reason, r
 async fn faulty() -> Stage {
     Stage::open_with(|settings| {
         settings.route = RouteSetting::Converse;
-        settings.timeouts.whole = Duration::from_millis(150);
+        settings.timeouts.total = Duration::from_millis(600);
         settings.timeouts.idle = Duration::from_millis(150);
-        settings.timeouts.attempt = Duration::from_millis(150);
+        settings.timeouts.first_content = Duration::from_millis(150);
     })
     .await
 }
@@ -111,7 +111,7 @@ async fn a_unary_answer_is_whole_or_a_status() {
         ("ModelTimeoutException", Code::DeadlineExceeded, "UPSTREAM_MODEL_TIMEOUT"),
         ("InternalServerException", Code::Internal, "UPSTREAM_INTERNAL"),
         ("garbage", Code::Internal, "UPSTREAM_PROTOCOL"),
-        ("stall", Code::DeadlineExceeded, "UPSTREAM_FIRST_EVENT_TIMEOUT"),
+        ("stall", Code::DeadlineExceeded, "UPSTREAM_TOTAL_TIMEOUT"),
     ];
     for (fault, code, expected) in cases {
         stage.emulator.script(fault.parse().unwrap());

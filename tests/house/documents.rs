@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::tree::{files, read};
 
-/// Every key of the configuration, from the structs of `src/config.rs`: `timeouts.idle`.
+/// Every key of the configuration, from the structs of `config`: `timeouts.idle`.
 fn keys() -> Vec<String> {
-    let file = syn::parse_file(&read("src/config.rs")).unwrap();
-    let structs: BTreeMap<String, syn::ItemStruct> = file
-        .items
-        .into_iter()
+    let sources =
+        files().into_iter().filter(|file| file.starts_with("src/config") || file.ends_with("src/config.rs"));
+    let structs: BTreeMap<String, syn::ItemStruct> = sources
+        .flat_map(|file| syn::parse_file(&read(&file)).unwrap().items)
         .filter_map(|item| match item {
             syn::Item::Struct(found) => Some((found.ident.to_string(), found)),
             _ => None,

@@ -1,6 +1,7 @@
 //! `ask`: one question to a model, its answer streamed to the terminal.
 
 mod native;
+mod service;
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,10 @@ use bedrock_inference_proto::v1::{
     ImageSource, Message, SystemContentBlock, content_block, content_block_delta, content_block_start,
     converse_stream_response::Event, image_source, reasoning_content_block_delta, system_content_block,
 };
-use tonic::transport::{Channel, Endpoint};
 
-use super::{Failure, program, show};
+use super::{Failure, show};
+
+use service::Service;
 
 /// Ask a model through a running service, and stream its answer.
 #[derive(Debug, clap::Args)]
@@ -26,9 +28,8 @@ pub(super) struct Ask {
     /// What to ask
     #[arg(required_unless_present = "native")]
     prompt: Option<String>,
-    /// The service
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    endpoint: String,
+    #[command(flatten)]
+    service: Service,
     /// System prompt
     #[arg(long)]
     system: Option<String>,
@@ -46,10 +47,10 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) async fn run(self) -> Result<(), Failure> {
         if let Some(body) = &self.native {
-            return native::run(connect(&self.endpoint).await?, &self.model, body, self.json).await;
+            return native::run(self.service.connect().await?, &self.model, body, self.json).await;
         }
         let request = self.request()?;
-        let mut client = InferenceClient::new(connect(&self.endpoint).await?);
+        let mut client = InferenceClient::new(self.service.connect().await?);
         let stream = client.converse_stream(request).await;
         let mut stream = stream.map_err(|status| Failure::run(show::status(&status)))?.into_inner();
         let mut report = None;
@@ -81,24 +82,6 @@ impl Ask {
             ..ConverseStreamRequest::default()
         })
     }
-}
-
-/// Opens a channel to a service.
-pub(super) async fn connect(endpoint: &str) -> Result<Channel, Failure> {
-    let url = Endpoint::from_shared(endpoint.to_owned()).ok();
-    let url = url.filter(|url| url.uri().scheme_str() == Some("http")).ok_or_else(|| {
-        Failure::usage(format!(
-            "--endpoint {endpoint:?} is not of the form http://127.0.0.1:50051 (https is not spoken yet)"
-        ))
-    })?;
-    url.tcp_nodelay(true).connect().await.map_err(|error| {
-        let causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
-        let cause = causes.last().map(ToString::to_string).unwrap_or_default();
-        Failure::run(format!(
-            "nobody answers at {endpoint} ({cause}); start one with `{} serve --upstream emulator`",
-            program()
-        ))
-    })
 }
 
 fn image(path: &Path) -> Result<content_block::Kind, Failure> {

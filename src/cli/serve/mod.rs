@@ -12,6 +12,7 @@ use super::{ConfigFile, Failure, Interrupts};
 use crate::app::{self, AppError};
 use crate::config::{Settings, UpstreamKind};
 use crate::principal::Authenticator;
+use crate::server::Certificates;
 use crate::telemetry;
 use crate::upstream::{self, Started};
 
@@ -62,7 +63,8 @@ async fn serve(settings: Settings, voice: Voice) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("cannot listen on {}: {error}", settings.listen)))?;
     let addr = listener.local_addr().map_err(Failure::run)?;
     // Nothing is announced that would not be kept.
-    Authenticator::trusting(addr, settings.insecure).map_err(Failure::usage)?;
+    Authenticator::trusting(addr, app::trusted(&settings)).map_err(Failure::usage)?;
+    Certificates::load(&settings.server.tls).await.map_err(Failure::usage)?;
     if let Err(Some(error)) = started.credentials.check().await {
         return Err(Failure::usage(error));
     }
@@ -76,7 +78,7 @@ async fn serve(settings: Settings, voice: Voice) -> Result<(), Failure> {
         emulator.shutdown().await;
     }
     served.map_err(|error| match error {
-        AppError::Server(_) | AppError::Listener(_) => Failure::run(error),
+        AppError::Listener(_) => Failure::run(error),
         AppError::Start(_) | AppError::Config(_) => Failure::usage(error),
     })
 }

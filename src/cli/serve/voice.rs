@@ -51,11 +51,14 @@ impl Voice {
     ) {
         self.note(&format!("bedrock-inference {} listens on {addr}", env!("CARGO_PKG_VERSION")));
         self.note(&upstream(settings, region, emulator));
-        let who =
-            if addr.ip().is_loopback() { "every process on this machine" } else { "everyone who reaches it" };
+        let who = match (&settings.server.tls.client_ca, addr.ip().is_loopback()) {
+            (Some(_), _) => "everyone with a certificate of the client authority",
+            (None, true) => "every process on this machine",
+            (None, false) => "everyone who reaches it",
+        };
         self.note(&format!("no tenants are configured: {who} calls as tenant `local`"));
         if self.0 == LogFormat::Text {
-            self.note(&examples(addr));
+            self.note(&examples(addr, settings.server.tls.certificate.is_some()));
         }
     }
 }
@@ -69,11 +72,12 @@ fn upstream(settings: &Settings, region: &str, emulator: Option<&Emulator>) -> S
     format!("upstream: Amazon Bedrock, region {region}, endpoint {endpoint}")
 }
 
-fn examples(addr: SocketAddr) -> String {
+fn examples(addr: SocketAddr, tls: bool) -> String {
     let program = program();
+    let (scheme, plain) = if tls { ("https", "") } else { ("http", "-plaintext ") };
     format!(
-        "try it:\n  {program} ask --endpoint http://{addr} amazon.nova-lite-v1:0 'What is gRPC?'\n  \
-         grpcurl -plaintext -d '{{\"modelId\":\"amazon.nova-lite-v1:0\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"text\":\"hi\"}}]}}]}}' \\\n    \
+        "try it:\n  {program} ask --endpoint {scheme}://{addr} amazon.nova-lite-v1:0 'What is gRPC?'\n  \
+         grpcurl {plain}-d '{{\"modelId\":\"amazon.nova-lite-v1:0\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"text\":\"hi\"}}]}}]}}' \\\n    \
          {addr} bedrock.inference.v1.Inference/Converse"
     )
 }

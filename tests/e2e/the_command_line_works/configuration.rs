@@ -37,10 +37,10 @@ fn a_mistake_in_the_file_is_told_with_its_key() {
 
 #[test]
 fn several_zeros_are_all_told() {
-    let content = "[timeouts]\nidle = \"0s\"\nattempt = \"0s\"\n[aws]\nconnections = 0\n";
+    let content = "[timeouts]\nidle = \"0s\"\nfirst_content = \"0s\"\n[aws]\nconnections = 0\n";
     let path = file("gateway.toml", content);
     let told = run(program(&["serve", "--upstream", "emulator", "--config"]).arg(path)).bad(2);
-    for key in ["timeouts.idle", "timeouts.attempt", "aws.connections"] {
+    for key in ["timeouts.idle", "timeouts.first_content", "aws.connections"] {
         assert!(told.contains(key), "{key}: {told}");
     }
 }
@@ -121,7 +121,7 @@ fn check_says_what_is_good() {
     let path = file("gateway.toml", EMULATOR);
     let told = run(program(&["check", "--config"]).arg(path)).good();
     assert_eq!(told.lines().filter(|line| line.starts_with("ok ")).count(), told.lines().count(), "{told}");
-    for name in ["configuration", "listener", "gRPC-Web", "log", "catalogue", "upstream"] {
+    for name in ["configuration", "listener", "gRPC-Web", "TLS", "models", "log", "upstream"] {
         assert!(told.contains(&format!(" {name}: ")), "{name}: {told}");
     }
 }

@@ -85,10 +85,12 @@ async fn every_service_reads_compressed_requests() {
         check(reply.metadata(), "Models");
         let reply = client!(HealthClient, encoding).check(HealthCheckRequest::default()).await.unwrap();
         check(reply.metadata(), "Health");
-        let request = tokio_stream::once(tonic_reflection::pb::v1::ServerReflectionRequest::default());
+        let request =
+            futures_util::stream::iter([tonic_reflection::pb::v1::ServerReflectionRequest::default()]);
         let reply = client!(ServerReflectionClient, encoding).server_reflection_info(request).await.unwrap();
         check(reply.metadata(), "reflection v1");
-        let request = tokio_stream::once(tonic_reflection::pb::v1alpha::ServerReflectionRequest::default());
+        let request =
+            futures_util::stream::iter([tonic_reflection::pb::v1alpha::ServerReflectionRequest::default()]);
         let reply = client!(Alpha, encoding).server_reflection_info(request).await.unwrap();
         check(reply.metadata(), "reflection v1alpha");
     }

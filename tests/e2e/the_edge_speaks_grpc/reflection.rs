@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt;
 use prost_reflect::{DescriptorPool, prost::Message, prost_types::FileDescriptorProto};
-use tokio_stream::StreamExt;
 
 use crate::stage::Stage;
 
@@ -60,7 +60,8 @@ macro_rules! reflection {
             async fn ask(channel: &Channel, request: MessageRequest) -> Vec<MessageResponse> {
                 let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
                 let mut client = ServerReflectionClient::new(channel.clone());
-                let answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+                let answers =
+                    client.server_reflection_info(futures_util::stream::iter([request])).await.unwrap();
                 super::all(answers.into_inner())
                     .await
                     .into_iter()

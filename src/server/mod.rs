@@ -1,0 +1,89 @@
+//! The server: connections accepted, bounded, watched, and let go in order.
+
+mod caps;
+mod connection;
+mod flood;
+mod tls;
+mod watch;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::edge::HttpService;
+
+use caps::Caps;
+use connection::Host;
+
+pub use connection::Rules;
+pub use tls::Certificates;
+
+/// How long to wait after the system has refused to accept: it is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves on `listener` until `closing`; returns when every connection has ended. Dropped, it cuts them.
+///
+/// tonic's own server is not used: its timer answers CANCELLED for DEADLINE_EXCEEDED, it has neither a
+/// clock for handshakes nor a cap on connections, and its grace for old connections kills them.
+pub async fn serve(
+    listener: TcpListener,
+    certificates: Option<&Certificates>,
+    service: HttpService,
+    rules: Rules,
+    closing: CancellationToken,
+) {
+    let caps = Caps::new(rules.max_connections, rules.max_connections_per_address);
+    let host = Arc::new(Host::new(service, rules, closing.clone()));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = closing.cancelled() => break,
+            accepted = listener.accept() => accepted,
+            // Reaps those that have ended.
+            Some(_) = connections.join_next() => continue,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // The client was gone before it was accepted.
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted now");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(seat) = caps.seat(peer.ip()) else {
+            tracing::warn!(client.address = %peer.ip(), "a connection was refused: there are too many");
+            continue;
+        };
+        let (host, tls) = (Arc::clone(&host), certificates.map(Certificates::current));
+        let span = tracing::debug_span!("connection", client.address = %peer.ip());
+        let connected = async move {
+            immediate(&stream);
+            host.serve(stream, tls).await;
+            drop(seat);
+        };
+        connections.spawn(connected.instrument(span));
+    }
+    // Whoever connects now must be refused at once, not left waiting.
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Small frames go out at once: waiting for the acknowledgement of others costs 40 ms a message.
+fn immediate(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
