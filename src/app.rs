@@ -71,7 +71,8 @@ pub async fn run(
     serving(&health, ServingStatus::NotServing).await;
     let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
-    let service = HttpService::new(web.layer(edge(authenticator).layer(routes)));
+    let service =
+        HttpService::new(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
 
     let rules = Rules::new(&settings.server, settings.timeouts.slow_reader);
     let closing = CancellationToken::new();

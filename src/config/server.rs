@@ -26,6 +26,9 @@ pub struct ServerSettings {
     /// header of an HTTP/1.1 request.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
+    /// Between two pieces of a request.
+    #[serde(with = "humantime_serde")]
+    pub upload_timeout: Duration,
     /// How often a client is pinged.
     #[serde(with = "humantime_serde")]
     pub keepalive_interval: Duration,
@@ -67,6 +70,7 @@ impl Default for ServerSettings {
             max_connections_per_address: 64,
             max_streams: 128,
             handshake_timeout: Duration::from_secs(5),
+            upload_timeout: Duration::from_secs(30),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(30 * 60),
@@ -91,6 +95,7 @@ impl ServerSettings {
             ("max_connections_per_address", self.max_connections_per_address == 0),
             ("max_streams", self.max_streams == 0),
             ("handshake_timeout", self.handshake_timeout.is_zero()),
+            ("upload_timeout", self.upload_timeout.is_zero()),
             ("keepalive_interval", self.keepalive_interval.is_zero()),
             ("keepalive_timeout", self.keepalive_timeout.is_zero()),
             ("max_connection_age", self.max_connection_age.is_zero()),

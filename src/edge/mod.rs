@@ -5,10 +5,12 @@ mod deadline;
 mod plain_streams;
 mod principal;
 mod span;
+mod upload;
 mod web;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tonic::body::Body;
@@ -26,7 +28,10 @@ pub use web::web;
 pub type HttpService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// The edge of every RPC, outermost first.
-pub fn edge(authenticator: Authenticator) -> impl Layer<Routes, Service = HttpService> + Clone {
+pub fn edge(
+    authenticator: Authenticator,
+    upload_timeout: Duration,
+) -> impl Layer<Routes, Service = HttpService> + Clone {
     ServiceBuilder::new()
         // tonic starts a timer of its own for the same header at this moment; ours must be the earlier one.
         .layer(deadline::deadline())
@@ -36,6 +41,8 @@ pub fn edge(authenticator: Authenticator) -> impl Layer<Routes, Service = HttpSe
         .layer(span::span())
         // Nothing is decoded for somebody who may not call.
         .layer(principal::principal(authenticator))
+        // A body that never comes would keep its handler waiting.
+        .layer(upload::upload(upload_timeout))
         // Next to the routes, which read the header that it takes away.
         .layer(plain_streams::plain_streams())
         .layer(layer_fn(|routes: Routes| {

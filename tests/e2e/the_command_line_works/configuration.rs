@@ -127,6 +127,43 @@ fn check_says_what_is_good() {
 }
 
 #[test]
+fn a_model_has_clocks_of_its_own_in_a_file() {
+    let model = "[models.\"anthropic.claude-sonnet-4-5-20250929-v1:0\".timeouts]\ntotal = ";
+    let path = file("models.toml", &format!("{EMULATOR}\n{model}\"20m\"\n"));
+    let told = run(program(&["check", "--config"]).arg(path)).good();
+    assert!(told.contains("1 with settings of their own"), "{told}");
+
+    let path = file("models-zero.toml", &format!("{EMULATOR}\n{model}\"0s\"\n"));
+    let told = run(program(&["serve", "--config"]).arg(path)).bad(2);
+    let key = "models.\"anthropic.claude-sonnet-4-5-20250929-v1:0\".timeouts.total is 0";
+    assert!(told.contains(key), "{told}");
+
+    let path =
+        file("models-unknown.toml", &format!("{EMULATOR}\n{}\"20m\"\n", model.replace("sonnet", "sonett")));
+    let finished = run(program(&["check", "--config"]).arg(path));
+    assert!(
+        finished.stdout.contains("failed models: ") && finished.stdout.contains("sonett"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn check_looks_at_the_certificates() {
+    let path =
+        file("tls.toml", &format!("{EMULATOR}\n[server.tls]\ncertificate = \"/nonexistent/tls.crt\"\n"));
+    let told = run(program(&["serve", "--config"]).arg(path)).bad(2);
+    assert!(told.contains("server.tls.certificate is set, and server.tls.key is not"), "{told}");
+    let tls = "certificate = \"/nonexistent/tls.crt\"\nkey = \"/nonexistent/tls.key\"\n";
+    let path = file("tls-absent.toml", &format!("{EMULATOR}\n[server.tls]\n{tls}"));
+    let finished = run(program(&["check", "--config"]).arg(&path));
+    assert!(
+        finished.stdout.contains("failed TLS: server.tls.certificate: /nonexistent/tls.crt"),
+        "{finished:?}"
+    );
+    assert!(run(program(&["serve", "--config"]).arg(path)).bad(2).contains("server.tls.certificate"));
+}
+
+#[test]
 fn check_says_everything_that_is_bad() {
     let path = file("gateway.toml", "listen = \"0.0.0.0:50051\"\n[server]\ncors_origins = [\"a\\nb\"]\n");
     let finished = run(program(&["check", "--config"]).arg(path));

@@ -1,0 +1,67 @@
+//! Upload: the longest silence within a request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+use tonic::Status;
+use tonic::body::Body;
+use tower::Layer;
+
+use super::{HttpService, layer, pass};
+use crate::error::{Error, Reason, status};
+
+/// The services whose requests are one message. Streams of requests may be silent for as long as they like.
+const ONE_MESSAGE: &str = "/bedrock.inference.";
+
+/// Refuses a request whose next piece does not come in time: a handler waits for the whole.
+pub(super) fn upload(limit: Duration) -> impl Layer<HttpService, Service = HttpService> + Clone {
+    layer(move |inside, request| {
+        let timed = request.uri().path().starts_with(ONE_MESSAGE);
+        pass(
+            inside,
+            if timed { request.map(|body| Body::new(Timed { body, limit, alarm: None })) } else { request },
+        )
+    })
+}
+
+/// A request's body, whose pieces come in time or not at all.
+struct Timed {
+    body: Body,
+    limit: Duration,
+    /// Set while a piece is waited for.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Self { body, limit, alarm } = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            *alarm = None;
+            return Poll::Ready(frame);
+        }
+        let waiting = alarm.get_or_insert_with(|| Box::pin(sleep(*limit)));
+        waiting.as_mut().poll(context).map(|()| {
+            let limit = humantime::format_duration(*limit);
+            let error = Error::new(Reason::ClientTooSlow, format!("nothing of the request came for {limit}"));
+            Some(Err(status(&error, None)))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
