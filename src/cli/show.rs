@@ -110,15 +110,52 @@ pub(super) fn report(report: &CallReport) -> String {
     lines.iter().map(|text| format!("  {}", styled(text, Style::Dim))).collect::<Vec<_>>().join("\n")
 }
 
-/// A failed call in words: code, reason, message.
+/// A failed call in words: code, reason and message, then what its details say.
 pub(super) fn status(status: &tonic::Status) -> String {
     let details = status.get_error_details();
-    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
-    let code = format!("{:?}", status.code());
-    if reason.is_empty() {
-        format!("{code}: {}", status.message())
-    } else {
-        format!("{code} ({reason}): {}", status.message())
+    let reason = details.error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
+    let mut lines = vec![format!("{}{reason}: {}", code(status.code()), status.message())];
+    let violations =
+        details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default();
+    if violations.len() > 1 {
+        lines.extend(violations.iter().map(|found| format!("  {}: {}", found.field, found.description)));
+    }
+    if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
+        lines.push(format!("  worth another try in {delay:.1?}"));
+    }
+    let upstream = details.error_info().and_then(|info| info.metadata.get("upstream_request_id"));
+    let ids = [
+        ("request id", details.request_info().map(|info| info.request_id.as_str())),
+        ("AWS request id", upstream.map(String::as_str)),
+    ];
+    let ids: Vec<_> = ids.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", id?))).collect();
+    if !ids.is_empty() {
+        lines.push(format!("  {}", ids.join(", ")));
+    }
+    lines.join("\n")
+}
+
+/// The code as gRPC writes it.
+fn code(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -54,9 +54,11 @@ impl Ask {
         let stream = client.converse_stream(request).await;
         let mut stream = stream.map_err(|status| Failure::run(show::status(&status)))?.into_inner();
         let mut report = None;
-        while let Some(message) =
-            stream.message().await.map_err(|status| Failure::run(format!("\n{}", show::status(&status))))?
-        {
+        while let Some(message) = stream.message().await.map_err(|status| {
+            // What has been said of the answer ends as a line too.
+            show::line("");
+            Failure::run(show::status(&status))
+        })? {
             if self.json {
                 show::line(show::json("ConverseStreamResponse", &message, false).map_err(Failure::run)?);
             } else {
@@ -64,7 +66,9 @@ impl Ask {
             }
         }
         if let Some(report) = report {
-            show::line(format!("\n\n{}", show::report(&report)));
+            // The answer alone stands on standard output, ended as a line.
+            show::line("");
+            show::note(format!("\n{}", show::report(&report)));
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ async fn whole(
     }
     show::line(String::from_utf8_lossy(response.body.as_deref().unwrap_or_default()));
     if let Some(report) = &response.call {
-        show::line(format!("\n{}", show::report(report)));
+        show::note(format!("\n{}", show::report(report)));
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn print(message: InvokeModelStreamResponse) {
         Some(Event::Chunk(chunk)) => {
             show::line(String::from_utf8_lossy(chunk.bytes.as_deref().unwrap_or_default()));
         }
-        Some(Event::Call(report)) => show::line(format!("\n{}", show::report(&report))),
+        Some(Event::Call(report)) => show::note(format!("\n{}", show::report(&report))),
         None => {}
     }
 }

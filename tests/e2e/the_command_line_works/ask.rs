@@ -18,8 +18,9 @@ fn ask(url: &str, rest: &[&str]) -> Finished {
 #[test]
 fn an_answer_is_printed_with_its_report() {
     let service = serve();
-    let told = ask(&service.url(), &[NOVA, "Repeat after me: the river is wide"]).good();
-    assert!(told.contains("the river is wide"), "{told}");
+    let finished = ask(&service.url(), &[NOVA, "Repeat after me: the river is wide"]);
+    let told = finished.stderr.clone();
+    assert_eq!(finished.good(), "the river is wide\n");
     for line in [
         "request   ",
         "served    amazon.nova-lite-v1:0 in us-east-1 by native",
@@ -29,8 +30,7 @@ fn an_answer_is_printed_with_its_report() {
         assert!(told.contains(line), "{line}: {told}");
     }
     assert!(!told.contains('\u{1b}'), "{told:?}");
-    let told = ask(&service.url(), &["--system", "Be brief.", NOVA, "hello"]).good();
-    assert!(told.contains("served"), "{told}");
+    ask(&service.url(), &["--system", "Be brief.", NOVA, "hello"]).good();
 }
 
 #[test]
@@ -65,7 +65,8 @@ fn a_picture_is_sent_along() {
 fn a_failed_call_is_told_with_code_and_reason() {
     let service = serve();
     let told = ask(&service.url(), &["no.such-model", "hello"]).bad(1);
-    assert!(told.contains("NotFound (MODEL_NOT_FOUND)"), "{told}");
+    assert!(told.contains("NOT_FOUND (MODEL_NOT_FOUND)"), "{told}");
+    assert!(told.contains("request id "), "{told}");
 }
 
 #[test]
@@ -73,10 +74,11 @@ fn a_native_body_is_streamed_where_the_model_can() {
     let service = serve();
     let body = file("body.json", r#"{"messages":[{"role":"user","content":[{"text":"hello"}]}]}"#);
     let body = body.to_str().unwrap();
-    let told = ask(&service.url(), &[NOVA, "--native", body]).good();
-    let chunks: Vec<_> = told.lines().take_while(|line| line.starts_with('{')).collect();
-    assert!(chunks.len() > 3, "{told}");
+    let finished = ask(&service.url(), &[NOVA, "--native", body]);
+    let told = finished.stderr.clone();
     assert!(told.contains("served    amazon.nova-lite-v1:0 in us-east-1 by native"), "{told}");
+    let chunks = finished.good();
+    assert!(chunks.lines().count() > 3 && chunks.lines().all(|line| line.starts_with('{')), "{chunks}");
     let told = ask(&service.url(), &["--json", NOVA, "--native", body]).good();
     let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
     assert!(last["call"]["requestId"].is_string(), "{told}");
@@ -96,11 +98,11 @@ fn a_native_body_of_a_model_that_cannot_stream_gets_one_body() {
         let answer = json!({"embedding": vector, "inputTextTokenCount": 2});
         outside.emulator.script(Fault::Reply(answer));
     }
-    let told = ask(&service.url(), &[EMBEDDINGS, "--native", body]).good();
-    let (answer, report) = told.split_once('\n').unwrap();
-    let answer: Value = serde_json::from_str(answer).unwrap();
-    assert_eq!(answer["embedding"].as_array().unwrap().len(), vector.len());
+    let finished = ask(&service.url(), &[EMBEDDINGS, "--native", body]);
+    let report = finished.stderr.clone();
     assert!(report.contains("served    amazon.titan-embed-text-v2:0"), "{report}");
+    let answer: Value = serde_json::from_str(&finished.good()).unwrap();
+    assert_eq!(answer["embedding"].as_array().unwrap().len(), vector.len());
     let told = ask(&service.url(), &["--json", EMBEDDINGS, "--native", body]).good();
     let message: Value = serde_json::from_str(&told).unwrap();
     assert!(message["body"].is_string() && message["call"].is_object());
@@ -114,7 +116,7 @@ fn a_native_body_for_a_model_that_nobody_knows_is_refused() {
     let service = serve();
     let body = file("body.json", "{}");
     let told = ask(&service.url(), &["no.such-model", "--native", body.to_str().unwrap()]).bad(1);
-    assert!(told.contains("NotFound (MODEL_NOT_FOUND)"), "{told}");
+    assert!(told.contains("NOT_FOUND (MODEL_NOT_FOUND)"), "{told}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_bearer_token_serves() {
             .env("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-secret")
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", outside.emulator.url()),
     );
-    let told = ask(&service, "hello").good();
+    let told = ask(&service, "hello").good_and_told();
     assert!(told.contains("in eu-central-1 by native"), "{told}");
     assert!(outside.emulator.calls()[0].authorized);
 }
@@ -74,7 +74,7 @@ fn access_keys_serve() {
     let url = outside.emulator.url();
     let service = Running::start(keys(&mut serve_on_aws()).env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &url));
     service.says(&format!("upstream: Amazon Bedrock, region eu-central-1, endpoint {url}"));
-    let told = ask(&service, "hello").good();
+    let told = ask(&service, "hello").good_and_told();
     assert!(told.contains("in eu-central-1 by native"), "{told}");
     assert!(outside.emulator.calls()[0].authorized);
 }
@@ -98,7 +98,7 @@ fn files_of_aws_and_a_profile_of_the_configuration_serve() {
             .env("AWS_CONFIG_FILE", aws)
             .env("AWS_SHARED_CREDENTIALS_FILE", credentials),
     );
-    let told = ask(&service, "hello").good();
+    let told = ask(&service, "hello").good_and_told();
     assert!(told.contains("in ap-northeast-1 by native"), "{told}");
 }
 
@@ -122,7 +122,7 @@ fn a_provider_that_cannot_be_reached_means_not_serving_and_staying_up() {
     });
     assert_eq!(status, ServingStatus::NotServing);
     let told = ask(&service, "hello").bad(1);
-    assert!(told.contains("Unavailable (UPSTREAM_CREDENTIALS)"), "{told}");
+    assert!(told.contains("UNAVAILABLE (UPSTREAM_CREDENTIALS)"), "{told}");
     assert_eq!(service.stop("TERM"), Some(0));
 }
 
@@ -140,7 +140,7 @@ fn sigterm_lets_a_running_call_end() {
     outside.runtime.block_on(outside.emulator.wait_for(|counts| counts.started == 1));
     assert_eq!(service.stop("TERM"), Some(0));
     let told: super::process::Finished = asking.wait_with_output().unwrap().into();
-    assert!(told.good().contains("served"));
+    assert!(told.good_and_told().contains("served"));
 }
 
 #[test]
@@ -152,5 +152,5 @@ fn an_environment_variable_reaches_the_clocks() {
     let service = Running::start(command.env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url));
     outside.emulator.script("stall@3".parse().unwrap());
     let told = ask(&service, "Write a haiku about rivers.").bad(1);
-    assert!(told.contains("Aborted (UPSTREAM_STALLED)") && told.contains("200ms"), "{told}");
+    assert!(told.contains("ABORTED (UPSTREAM_STALLED)") && told.contains("200ms"), "{told}");
 }

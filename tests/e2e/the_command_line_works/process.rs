@@ -70,6 +70,13 @@ impl Finished {
         self.stdout
     }
 
+    /// Standard error of a command that must have succeeded.
+    #[track_caller]
+    pub fn good_and_told(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stderr
+    }
+
     /// Standard error of a command that must have ended with this code.
     #[track_caller]
     pub fn bad(self, code: i32) -> String {

@@ -94,8 +94,8 @@ fn the_emulator_stands_alone() {
             .env("AWS_SECRET_ACCESS_KEY", "emulator")
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url()),
     );
-    let told =
-        run(&mut program(&["ask", "--endpoint", &service.url(), "amazon.nova-lite-v1:0", "hello"])).good();
+    let told = run(&mut program(&["ask", "--endpoint", &service.url(), "amazon.nova-lite-v1:0", "hello"]))
+        .good_and_told();
     assert!(told.contains("served"), "{told}");
     assert_eq!(service.stop("TERM"), Some(0));
     assert_eq!(emulator.stop("TERM"), Some(0));
