@@ -114,7 +114,9 @@ pub(super) fn report(report: &CallReport) -> String {
 pub(super) fn status(status: &tonic::Status) -> String {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
-    let mut lines = vec![format!("{}{reason}: {}", code(status.code()), status.message())];
+    let causes = std::iter::successors(std::error::Error::source(status), |error| error.source());
+    let cause = causes.last().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    let mut lines = vec![format!("{}{reason}: {}{cause}", code(status.code()), status.message())];
     let violations =
         details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default();
     if violations.len() > 1 {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bedrock_inference_emulator::Emulator;
 
 use super::super::{Failure, program, show};
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, Settings, TlsSettings};
 
 /// How the service speaks. With JSON nothing else stands on standard error once logging has started.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ impl Voice {
         };
         self.note(&format!("no tenants are configured: {who} calls as tenant `local`"));
         if self.0 == LogFormat::Text {
-            self.note(&examples(addr, settings.server.tls.certificate.is_some()));
+            self.note(&examples(addr, &settings.server.tls));
         }
     }
 }
@@ -72,12 +72,21 @@ fn upstream(settings: &Settings, region: &str, emulator: Option<&Emulator>) -> S
     format!("upstream: Amazon Bedrock, region {region}, endpoint {endpoint}")
 }
 
-fn examples(addr: SocketAddr, tls: bool) -> String {
+fn examples(addr: SocketAddr, tls: &TlsSettings) -> String {
     let program = program();
-    let (scheme, plain) = if tls { ("https", "") } else { ("http", "-plaintext ") };
+    let (endpoint, flags, grpcurl) = match (&tls.certificate, &tls.client_ca) {
+        (None, _) => (format!("http://{addr}"), "", "-plaintext"),
+        (Some(_), None) => (format!("https://HOST:{}", addr.port()), " --ca ca.crt", "-cacert ca.crt"),
+        (Some(_), Some(_)) => (
+            format!("https://HOST:{}", addr.port()),
+            " --ca ca.crt --cert me.crt --key me.key",
+            "-cacert ca.crt -cert me.crt -key me.key",
+        ),
+    };
+    let host = endpoint.rsplit('/').next().unwrap_or_default();
     format!(
-        "try it:\n  {program} ask --endpoint {scheme}://{addr} amazon.nova-lite-v1:0 'What is gRPC?'\n  \
-         grpcurl {plain}-d '{{\"modelId\":\"amazon.nova-lite-v1:0\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"text\":\"hi\"}}]}}]}}' \\\n    \
-         {addr} bedrock.inference.v1.Inference/Converse"
+        "try it:\n  {program} ask --endpoint {endpoint}{flags} amazon.nova-lite-v1:0 'What is gRPC?'\n  \
+         grpcurl {grpcurl} -d '{{\"modelId\":\"amazon.nova-lite-v1:0\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"text\":\"hi\"}}]}}]}}' \\\n    \
+         {host} bedrock.inference.v1.Inference/Converse"
     )
 }
