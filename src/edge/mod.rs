@@ -5,6 +5,7 @@ mod deadline;
 mod plain_streams;
 mod principal;
 mod span;
+mod unnamed_statuses;
 mod web;
 
 use std::convert::Infallible;
@@ -17,6 +18,8 @@ use tower::layer::layer_fn;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, service_fn};
 
+use crate::call::Report;
+use crate::error::Error;
 use crate::principal::Authenticator;
 
 pub use deadline::Arrival;
@@ -36,6 +39,8 @@ pub fn edge(authenticator: Authenticator) -> impl Layer<Routes, Service = HttpSe
         .layer(span::span())
         // Nothing is decoded for somebody who may not call.
         .layer(principal::principal(authenticator))
+        // What the library refuses by itself has no reason and no details; inside the span, where it is logged.
+        .layer(unnamed_statuses::unnamed_statuses())
         // Next to the routes, which read the header that it takes away.
         .layer(plain_streams::plain_streams())
         .layer(layer_fn(|routes: Routes| {
@@ -59,6 +64,18 @@ where
             async move { Ok(answer.await) }
         }))
     })
+}
+
+/// The answer to a request that reaches no handler, or none that ends.
+fn refused(report: &Report, error: &Error) -> Response<Body> {
+    let status = report.status(error);
+    tracing::info!(
+        request_id = report.request_id(),
+        grpc.code = ?status.code(),
+        error.reason = error.reason.name(false),
+        "call refused",
+    );
+    status.into_http()
 }
 
 /// Passes the request on.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bedrock_inference::app::{self, AppError};
 use bedrock_inference::config::{RouteSetting, Settings, UpstreamKind};
+use bedrock_inference::error::{DOMAIN, MAX_DETAILS, Reason};
 use bedrock_inference::upstream;
 use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{ErrorInfo, StatusExt};
 
 pub const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 pub const NOVA: &str = "amazon.nova-lite-v1:0";
@@ -50,7 +51,12 @@ impl Stage {
     /// Nobody listens where Bedrock should be.
     pub async fn with_upstream_gone() -> Self {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        Self::on(&format!("http://{closed}"), |_| {}).await
+        Self::in_front_of(&format!("http://{closed}")).await
+    }
+
+    /// Something else stands where Bedrock should be.
+    pub async fn in_front_of(url: &str) -> Self {
+        Self::on(url, |_| {}).await
     }
 
     pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
@@ -144,12 +150,31 @@ pub fn name(event: &Event) -> &'static str {
     }
 }
 
-/// The reason of a status: `ErrorInfo.reason`.
+/// The reason of a status: `ErrorInfo.reason`. Every status must be typed, and small enough for any proxy.
 pub fn reason(status: &Status) -> String {
+    let info = error_info(status);
+    assert_eq!(info.domain, DOMAIN);
+    let known =
+        Reason::ALL.iter().any(|reason| [false, true].map(|late| reason.name(late)).contains(&info.reason));
+    assert!(known, "{} is no reason", info.reason);
+    for key in ["model", "region", "upstream_code", "upstream_request_id", "attempts", "retryable", "billed"]
+    {
+        assert!(info.metadata.contains_key(key), "{} without {key}: {info:?}", info.reason);
+    }
+    assert!(status.details().len() <= MAX_DETAILS, "{}: {} bytes", info.reason, status.details().len());
+    let request = status.get_error_details().request_info().map(|info| info.request_id.clone());
+    assert!(request.is_some_and(|id| !id.is_empty()), "{} without a request id", info.reason);
+    info.reason
+}
+
+/// What `ErrorInfo.metadata` says under this key; empty where it is not there.
+pub fn told(status: &Status, key: &str) -> String {
+    error_info(status).metadata.get(key).cloned().unwrap_or_default()
+}
+
+fn error_info(status: &Status) -> ErrorInfo {
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
-    assert_eq!(info.domain, "bedrock.inference.v1");
-    info.reason.clone()
+    details.error_info().cloned().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"))
 }
 
 /// The call report among a status's details.

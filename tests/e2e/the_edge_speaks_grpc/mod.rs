@@ -8,3 +8,4 @@ mod message_sizes;
 mod raw;
 mod reflection;
 mod web;
+mod what_cannot_be_read;
