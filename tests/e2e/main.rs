@@ -19,6 +19,8 @@ mod a_cancel_reaches_the_upstream;
 mod aws_json_works_as_it_stands;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod every_cut_is_noticed;
+mod every_error_is_typed;
 mod every_member_survives;
 mod guardrails_judge;
 mod models_resolve;
