@@ -43,7 +43,7 @@ pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
                 Ok(Reply::new(events).on_end(move |end| match end {
                     End::Complete(_) => report.attempt_ends(began, "OK"),
                     End::Failed(error) => report.attempt_ends(began, &error.reason.name(true)),
-                    End::Dropped => report.attempt_ends(began, "CANCELLED"),
+                    End::Dropped => report.attempt_ends(began, &dropped()),
                 }))
             }
         }
@@ -73,7 +73,12 @@ struct Unanswered(Option<(Report, Instant)>);
 impl Drop for Unanswered {
     fn drop(&mut self) {
         if let Some((report, began)) = self.0.take() {
-            report.attempt_ends(began, "CANCELLED");
+            report.attempt_ends(began, &dropped());
         }
     }
+}
+
+/// The outcome of an attempt that is dropped before its end.
+fn dropped() -> String {
+    if std::thread::panicking() { Reason::Panic.name(false) } else { "CANCELLED".to_owned() }
 }

@@ -16,6 +16,7 @@ mod reflected;
 mod stage;
 
 mod a_cancel_reaches_the_upstream;
+mod a_panic_ends_one_call;
 mod aws_json_works_as_it_stands;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;

@@ -1,12 +1,13 @@
 //! The stage of every test: an emulator, the service in front of it, and a client.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bedrock_inference::app::{self, AppError};
 use bedrock_inference::config::{RouteSetting, Settings, UpstreamKind};
 use bedrock_inference::error::{DOMAIN, MAX_DETAILS, Reason};
-use bedrock_inference::upstream;
+use bedrock_inference::upstream::{self, Bedrock};
 use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
 use bedrock_inference_proto::v1::models_client::ModelsClient;
@@ -56,20 +57,30 @@ impl Stage {
 
     /// Something else stands where Bedrock should be.
     pub async fn in_front_of(url: &str) -> Self {
-        Self::on(url, |_| {}).await
+        Self::on(url, |_| {}, |bedrock| bedrock).await
+    }
+
+    /// The emulator with something around it.
+    pub async fn over(around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>) -> Self {
+        Self::on("", |_| {}, around).await
     }
 
     pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on("", change).await
+        Self::on("", change, |bedrock| bedrock).await
     }
 
     /// On the upstream at this URL, or on the emulator where it is empty.
-    async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn on(
+        url: &str,
+        change: impl FnOnce(&mut Settings),
+        around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>,
+    ) -> Self {
         let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
         let url = if url.is_empty() { emulator.url() } else { url.to_owned() };
         let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
         change(&mut settings);
-        let started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
+        let mut started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
+        started.bedrock = around(started.bedrock);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

@@ -2,7 +2,7 @@
 
 use bedrock_inference::config::Settings;
 use bedrock_inference::error::Reason;
-use bedrock_inference::upstream::{self, Bedrock, Operation, Request};
+use bedrock_inference::upstream::{self, Operation, Request};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tonic::Code;
@@ -72,7 +72,7 @@ async fn a_request_that_cannot_even_be_built_is_a_bug_of_the_gateway() {
     for model_id in ["", PROFILE] {
         let (operation, region) = (Operation::Converse, "us-east-1".to_owned());
         let request = Request { operation, region, model_id: model_id.to_owned(), body: "{}".into() };
-        let error = Bedrock::send(&*started.bedrock, request).await.err().unwrap();
+        let error = started.bedrock.send(request).await.err().unwrap();
         let expected = if model_id.is_empty() { Reason::ClientBug } else { Reason::UpstreamUnreachable };
         assert_eq!(error.reason, expected);
     }
