@@ -1,4 +1,5 @@
 //! Every reason as a status: its code, its details, and what client libraries make of it.
+#![expect(clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::HashMap;
 
