@@ -1,10 +1,17 @@
 //! Where nobody answers, nothing was sent and a repeat is free; where the request was sent, neither is certain.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bedrock_inference::config::Settings;
 use bedrock_inference::error::Reason;
 use bedrock_inference::upstream::{self, Operation, Request};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::Code;
 
 use super::rpcs::{PROFILE, Rpc, ask_with};
@@ -23,15 +30,40 @@ async fn somebody_who_says(words: &'static [u8]) -> u16 {
     port
 }
 
+/// The port of a TLS server whose certificate nobody vouches for, and how many requests it has read.
+async fn somebody_unvouched_for() -> (u16, Arc<AtomicUsize>) {
+    let certificate = include_bytes!("self_signed/certificate.pem");
+    let chain = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("self_signed/key.pem")).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let read = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&read);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            if stream.read_u8().await.is_ok() {
+                seen.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    (port, read)
+}
+
 #[tokio::test]
 async fn nobody_who_can_be_bedrock_is_unreachable() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let plain = somebody_who_says(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    let (unvouched, read) = somebody_unvouched_for().await;
     let urls = [
-        // Nobody listens, nobody knows the name, and nobody there speaks TLS.
+        // Nobody listens, nobody knows the name, nobody there speaks TLS, and nobody knows who speaks it.
         format!("http://127.0.0.1:{closed}"),
         "http://nowhere.invalid".to_owned(),
         format!("https://127.0.0.1:{plain}"),
+        format!("https://127.0.0.1:{unvouched}"),
     ];
     for url in urls {
         let stage = Stage::in_front_of(&url).await;
@@ -46,6 +78,7 @@ async fn nobody_who_can_be_bedrock_is_unreachable() {
         assert_eq!(report(&status).attempts[0].outcome, "UPSTREAM_UNREACHABLE", "{url}");
         assert!(status.metadata().get("grpc-retry-pushback-ms").is_some_and(|wait| wait != "-1"), "{url}");
     }
+    assert_eq!(read.load(Ordering::SeqCst), 0, "a request went to nobody knows whom");
 }
 
 #[tokio::test]
