@@ -143,7 +143,8 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
                 .send_compressed(Gzip)
                 .send_compressed(Zstd)
                 .max_decoding_message_size(limit)
-                .max_encoding_message_size(limit)
+                // Ours is checked before anything is sent, by grpc/ending.rs.
+                .max_encoding_message_size(usize::MAX)
         };
     }
     let mut routes = Routes::builder();
@@ -168,7 +169,7 @@ fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<G
         flights,
         bedrock: started.bedrock.clone(),
     });
-    Ok(Gateway { corridor, catalog, home })
+    Ok(Gateway { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
 }
 
 /// Once `shutdown` comes: no new calls are asked for, and connections end behind their last one.

@@ -1,6 +1,9 @@
 //! Logs and spans.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+use std::thread;
 
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -39,8 +42,20 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     };
     let lines = lines.with_filter(filter).with_filter(cap());
     // Another subscriber is already there: a test's, or an earlier call's.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    if tracing_subscriber::registry().with(lines).try_init().is_ok() {
+        std::panic::set_hook(Box::new(panicked));
+    }
     Ok(())
+}
+
+/// Logs where something panicked, and not what it said: a slice out of bounds quotes the text it cuts, which may
+/// be a prompt.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace = matches!(backtrace.status(), BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let thread = thread::current();
+    tracing::error!(place, thread = thread.name(), backtrace, "panicked");
 }
 
 /// The filter that the settings ask for.
@@ -55,4 +70,49 @@ pub fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
 fn cap() -> Targets {
     let capped = TALKATIVE.map(|name| (name, LevelFilter::INFO));
     Targets::new().with_default(LevelFilter::TRACE).with_targets(capped)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use super::*;
+
+    /// Lines that a subscriber has written.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_logged_with_its_place_and_without_its_words() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(panicked));
+        let caught = tracing::subscriber::with_default(subscriber, || {
+            std::panic::catch_unwind(|| {
+                let prompt = String::from("a secret wörd");
+                prompt[..11].len()
+            })
+        });
+        std::panic::set_hook(before);
+        let said = caught.err().and_then(|said| said.downcast::<String>().ok()).unwrap_or_default();
+        assert!(said.contains("secret"), "the premise: {said}");
+        let logged = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let logged = String::from_utf8_lossy(&logged);
+        assert!(logged.contains("panicked") && logged.contains("src/telemetry.rs:"), "{logged}");
+        assert!(logged.contains("thread=\"telemetry::tests::a_panic"), "{logged}");
+        assert!(!logged.contains("secret"), "{logged}");
+    }
 }

@@ -22,12 +22,19 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// How long the service asks the client to wait before the next attempt.
     pub(crate) retry_after: Option<Duration>,
+    /// What the model's own server is said to have answered; `None` for 500.
+    pub(crate) original_status: Option<u16>,
 }
 
 impl Failure {
     /// A failure with the given exception name.
     pub(crate) fn new(exception: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { exception: exception.into(), message: message.into(), retry_after: None }
+        Self {
+            exception: exception.into(),
+            message: message.into(),
+            retry_after: None,
+            original_status: None,
+        }
     }
 
     /// A 400 `ValidationException`.
@@ -70,12 +77,13 @@ impl Failure {
 
     /// The JSON body: `message`, and the members that some exceptions add.
     pub(crate) fn body(&self) -> Bytes {
+        let original = self.original_status.unwrap_or(500);
         let body = match self.exception.as_str() {
             "ModelErrorException" => {
-                json!({"message": self.message, "originalStatusCode": 500, "resourceName": "model"})
+                json!({"message": self.message, "originalStatusCode": original, "resourceName": "model"})
             }
             "ModelStreamErrorException" => {
-                json!({"message": self.message, "originalStatusCode": 500, "originalMessage": self.message})
+                json!({"message": self.message, "originalStatusCode": original, "originalMessage": self.message})
             }
             _ => json!({"message": self.message}),
         };
@@ -95,8 +103,8 @@ fn status_of(exception: &str) -> StatusCode {
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
         | "MissingAuthenticationTokenException"
-        | "MPAgreementBeingCreated"
         | "UnrecognizedClientException" => StatusCode::FORBIDDEN,
+        agreement if agreement.starts_with("MPAgreement") => StatusCode::FORBIDDEN,
         "ResourceNotFoundException" | "UnknownOperationException" | "FTUFormNotFilled" => {
             StatusCode::NOT_FOUND
         }

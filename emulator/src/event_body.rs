@@ -47,6 +47,8 @@ pub(crate) struct EventBody {
     said: f64,
     clock: Clock,
     ended: bool,
+    /// How many more bytes there are before the stream is cut.
+    bytes_left: Option<usize>,
     /// Waited for before the connection is broken off.
     silence: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     stopping: CancellationToken,
@@ -99,10 +101,15 @@ impl EventBody {
         stopping: CancellationToken,
         call: OpenCall,
     ) -> Self {
+        let bytes_left = match fault {
+            Some(Fault::CutByte(after)) => usize::try_from(after).ok(),
+            _ => None,
+        };
         Self {
             events,
             next: None,
             fault,
+            bytes_left,
             sent: 0,
             said: 0.0,
             clock,
@@ -113,8 +120,22 @@ impl EventBody {
         }
     }
 
-    /// The next frame; `None` is the well-formed end of the response.
+    /// The next frame, or the rest before a cut; `None` is the well-formed end of the response.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut frame = ready!(self.poll_whole_frame(cx));
+        if let (Some(left), Some(Ok(bytes))) = (&mut self.bytes_left, &mut frame) {
+            bytes.truncate(*left);
+            *left -= bytes.len();
+            self.ended |= *left == 0;
+            if bytes.is_empty() {
+                self.call.finish();
+                frame = None;
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn poll_whole_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.ended {
             self.call.finish();
             return Poll::Ready(None);
@@ -160,12 +181,12 @@ impl EventBody {
         let frame = match fault {
             Fault::Stall(_) => {
                 self.silence = Some(Box::pin(self.stopping.clone().cancelled_owned()));
-                return self.poll_frame(cx);
+                return self.poll_whole_frame(cx);
             }
             Fault::Reset(_) => {
                 self.call.finish();
                 self.silence = Some(Box::pin(sleep(FLUSH)));
-                return self.poll_frame(cx);
+                return self.poll_whole_frame(cx);
             }
             Fault::UnknownEvent(_) => {
                 Some(frames::event("somethingNew", Bytes::from_static(br#"{"new":true}"#)))
@@ -198,7 +219,9 @@ fn position(fault: &Fault) -> Option<u32> {
         | Fault::BadCrc(after)
         | Fault::BadPrelude(after)
         | Fault::UnknownEvent(after) => Some(*after),
-        Fault::Garbage | Fault::Reply(_) | Fault::Events(_) => None,
+        // It counts bytes.
+        Fault::CutByte(_) => None,
+        Fault::Garbage | Fault::Http(_) | Fault::Reply(_) | Fault::Events(_) => None,
     }
 }
 

@@ -15,13 +15,13 @@ use crate::errors::Failure;
 /// One scripted deviation from a good answer, for one call.
 ///
 /// The text form ([`FromStr`], [`fmt::Display`]) uses only characters that AWS allows in `requestMetadata`.
-/// Positions count stream events: `@2` means after two good events, so the third is hit. A stream that
-/// ends earlier is left whole. On a unary call an exception with a position is sent as the response, a cut
+/// Positions count stream events: `@2` means after two good events, so the third is hit; only `cut-byte@N`
+/// counts bytes. A stream that ends earlier is left whole. On a unary call an exception with a position is sent as the response, a cut
 /// truncates the body, a reset closes the connection, and faults of single events have no effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// `ThrottlingException`, `ThrottlingException@2`, `ThrottlingException,retry-after=1500`: an AWS
-    /// exception, before the headers or in the stream.
+    /// `ThrottlingException`, `ThrottlingException@2`, `ThrottlingException,retry-after=1500`,
+    /// `ModelErrorException,original-status=404`: an AWS exception, before the headers or in the stream.
     Exception {
         /// The exception's name; unknown names get status 400.
         name: String,
@@ -29,9 +29,15 @@ pub enum Fault {
         after: Option<u32>,
         /// The advised wait, sent as `retry-after` (s) and `x-amz-retry-after` (ms).
         retry_after: Option<Duration>,
+        /// The `originalStatusCode` of the exceptions that have one; `None` means 500.
+        original_status: Option<u16>,
     },
+    /// `http=502`: this status with a page of HTML, as a proxy sends it.
+    Http(u16),
     /// `cut@N`: the stream ends well-formed, on a frame boundary, after N events.
     Cut(u32),
+    /// `cut-byte@N`: the stream, or the body of a unary call, ends well-formed after N bytes.
+    CutByte(u32),
     /// `cut-mid-frame@N`: the stream ends well-formed in the middle of a frame, after N events.
     CutMidFrame(u32),
     /// `reset@N`: the connection (or h2 stream) breaks after N events.
@@ -61,8 +67,8 @@ impl fmt::Display for InvalidFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "unknown fault `{}`: expected an exception name, cut@N, cut-mid-frame@N, reset@N, stall, stall@N, \
-             bad-crc@N, bad-prelude@N, unknown-event@N, garbage, {{\"reply\": ...}} or {{\"events\": ...}}",
+            "unknown fault `{}`: expected an exception name, http=STATUS, cut@N, cut-byte@N, cut-mid-frame@N, \
+             reset@N, stall, stall@N, bad-crc@N, bad-prelude@N, unknown-event@N, garbage, {{\"reply\": ...}} or {{\"events\": ...}}",
             self.0
         )
     }
@@ -93,9 +99,10 @@ impl Fault {
     /// The refusal this fault stands for, when it replaces the whole response.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self {
-            Self::Exception { name, retry_after, .. } => {
+            Self::Exception { name, retry_after, original_status, .. } => {
                 let mut failure = Failure::new(name.clone(), message_of(name));
                 failure.retry_after = *retry_after;
+                failure.original_status = *original_status;
                 Some(failure)
             }
             _ => None,
@@ -111,45 +118,78 @@ impl FromStr for Fault {
         if text.starts_with('{') {
             return Self::from_json(serde_json::from_str(text).map_err(|_| invalid())?);
         }
-        let (head, options) = text.split_once(',').map_or((text, None), |(head, rest)| (head, Some(rest)));
+        if let Some(status) = text.strip_prefix("http=") {
+            let status = status.parse().ok().filter(|status| (200..=599).contains(status));
+            return status.map(Self::Http).ok_or_else(invalid);
+        }
+        let (head, options) = text.split_once(',').map_or((text, ""), |(head, rest)| (head, rest));
         let (kind, position) = head.split_once('@').map_or((head, None), |(kind, at)| (kind, Some(at)));
         let after: Option<u32> = position.map(str::parse).transpose().map_err(|_| invalid())?;
-        let retry_after = options.map(|options| retry_after(options).ok_or_else(invalid)).transpose()?;
+        let options = Options::read(options).ok_or_else(invalid)?;
         let name_like = kind.starts_with(|c: char| c.is_ascii_uppercase())
             && kind.chars().all(|c| c.is_ascii_alphanumeric());
         if name_like {
-            return Ok(Self::Exception { name: kind.to_owned(), after, retry_after });
+            let Options { retry_after, original_status } = options;
+            return Ok(Self::Exception { name: kind.to_owned(), after, retry_after, original_status });
         }
-        match (kind, after, retry_after) {
-            ("cut", Some(after), None) => Ok(Self::Cut(after)),
-            ("cut-mid-frame", Some(after), None) => Ok(Self::CutMidFrame(after)),
-            ("reset", Some(after), None) => Ok(Self::Reset(after)),
-            ("stall", after, None) => Ok(Self::Stall(after)),
-            ("bad-crc", Some(after), None) => Ok(Self::BadCrc(after)),
-            ("bad-prelude", Some(after), None) => Ok(Self::BadPrelude(after)),
-            ("unknown-event", Some(after), None) => Ok(Self::UnknownEvent(after)),
-            ("garbage", None, None) => Ok(Self::Garbage),
+        if options != Options::default() {
+            return Err(invalid());
+        }
+        match (kind, after) {
+            ("cut", Some(after)) => Ok(Self::Cut(after)),
+            ("cut-byte", Some(after)) => Ok(Self::CutByte(after)),
+            ("cut-mid-frame", Some(after)) => Ok(Self::CutMidFrame(after)),
+            ("reset", Some(after)) => Ok(Self::Reset(after)),
+            ("stall", after) => Ok(Self::Stall(after)),
+            ("bad-crc", Some(after)) => Ok(Self::BadCrc(after)),
+            ("bad-prelude", Some(after)) => Ok(Self::BadPrelude(after)),
+            ("unknown-event", Some(after)) => Ok(Self::UnknownEvent(after)),
+            ("garbage", None) => Ok(Self::Garbage),
             _ => Err(invalid()),
         }
     }
 }
 
-fn retry_after(options: &str) -> Option<Duration> {
-    let milliseconds = options.strip_prefix("retry-after=")?;
-    milliseconds.parse().ok().map(Duration::from_millis)
+/// What may stand behind an exception's name.
+#[derive(Debug, Default, PartialEq)]
+struct Options {
+    retry_after: Option<Duration>,
+    original_status: Option<u16>,
+}
+
+impl Options {
+    /// Reads `retry-after=1500,original-status=404`, or a part of it.
+    fn read(text: &str) -> Option<Self> {
+        let mut options = Self::default();
+        for option in text.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=')? {
+                ("retry-after", milliseconds) => {
+                    options.retry_after = Some(Duration::from_millis(milliseconds.parse().ok()?));
+                }
+                ("original-status", status) => options.original_status = Some(status.parse().ok()?),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exception { name, after, retry_after } => {
+            Self::Exception { name, after, retry_after, original_status } => {
                 f.write_str(name)?;
                 if let Some(after) = after {
                     write!(f, "@{after}")?;
                 }
-                retry_after.map_or(Ok(()), |wait| write!(f, ",retry-after={}", wait.as_millis()))
+                if let Some(wait) = retry_after {
+                    write!(f, ",retry-after={}", wait.as_millis())?;
+                }
+                original_status.map_or(Ok(()), |status| write!(f, ",original-status={status}"))
             }
+            Self::Http(status) => write!(f, "http={status}"),
             Self::Cut(after) => write!(f, "cut@{after}"),
+            Self::CutByte(after) => write!(f, "cut-byte@{after}"),
             Self::CutMidFrame(after) => write!(f, "cut-mid-frame@{after}"),
             Self::Reset(after) => write!(f, "reset@{after}"),
             Self::Stall(None) => f.write_str("stall"),
@@ -225,7 +265,11 @@ mod tests {
             "ThrottlingException",
             "ThrottlingException@2",
             "ThrottlingException,retry-after=1500",
+            "ModelErrorException,original-status=404",
+            "ModelErrorException@1,retry-after=5,original-status=404",
+            "http=502",
             "cut@0",
+            "cut-byte@117",
             "cut-mid-frame@3",
             "reset@1",
             "stall",
@@ -243,9 +287,22 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in
-            ["", "cut", "cut@x", "nonsense", "garbage@1", "stall,retry-after=1", "Throttling@", "{}", "A B"]
-        {
+        for text in [
+            "",
+            "cut",
+            "cut@x",
+            "cut-byte",
+            "http",
+            "http=x",
+            "http=99",
+            "stall@1,original-status=1",
+            "nonsense",
+            "garbage@1",
+            "stall,retry-after=1",
+            "Throttling@",
+            "{}",
+            "A B",
+        ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
     }

@@ -131,9 +131,12 @@ async fn a_mistake_in_a_script_queues_nothing() {
 async fn scripted_faults_hit_unary_calls() {
     let emulator = emulator().await;
     let mut client = Client::connect(&emulator, Protocol::Http1).await;
-    for (fault, status) in
-        [("ModelTimeoutException", 408), ("InternalServerException@3", 500), ("garbage", 200)]
-    {
+    for (fault, status) in [
+        ("ModelTimeoutException", 408),
+        ("InternalServerException@3", 500),
+        ("garbage", 200),
+        ("http=502", 502),
+    ] {
         emulator.script(fault.parse().unwrap());
         let answer = client.converse(NOVA, &hello()).await;
         assert_eq!(answer.status, status, "{fault}");
@@ -141,9 +144,11 @@ async fn scripted_faults_hit_unary_calls() {
     emulator.script(Fault::Cut(0));
     let cut = client.converse(NOVA, &hello()).await;
     assert!(serde_json::from_slice::<Value>(&cut.body).is_err());
+    emulator.script(Fault::CutByte(7));
+    assert_eq!(client.converse(NOVA, &hello()).await.body.len(), 7);
     emulator.script(Fault::Reset(0));
     assert!(client.post(&path(NOVA, "converse"), hello().to_string()).await.is_err());
-    soon(emulator.wait_for(|counts| counts.finished == 5)).await;
+    soon(emulator.wait_for(|counts| counts.finished == 7)).await;
 }
 
 #[tokio::test]

@@ -81,6 +81,8 @@ async fn scripted_accidents_hit_after_the_named_event() {
             ("cut@0", 0, End::Clean),
             ("cut@3", 3, End::Clean),
             ("cut-mid-frame@2", 2, End::InsideFrame),
+            ("cut-byte@0", 0, End::Clean),
+            ("cut-byte@10", 0, End::InsideFrame),
             ("reset@2", 2, End::Broken),
             ("bad-crc@2", 2, End::BadFrame),
             ("bad-prelude@2", 2, End::BadFrame),

@@ -8,7 +8,7 @@ mod request;
 
 use std::sync::Arc;
 
-use bedrock_inference_proto::v1::{CallOptions, OnDisconnect, Route};
+use bedrock_inference_proto::v1::{OnDisconnect, Route};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
@@ -65,8 +65,10 @@ impl Call {
         report: Report,
     ) -> Result<Self, Error> {
         let options = asked.options.unwrap_or_default();
-        let request_id = request_id(&options)?;
-        report.accepted(&request_id);
+        if let Some(id) = &options.request_id {
+            check_request_id(id)?;
+            report.named(id);
+        }
         options::check(&options, &report)?;
         let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
@@ -82,7 +84,7 @@ impl Call {
         };
         Ok(Self {
             principal,
-            request_id,
+            request_id: report.request_id(),
             deadline,
             model_asked,
             request,
@@ -119,18 +121,12 @@ fn check_model_id(id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn request_id(options: &CallOptions) -> Result<String, Error> {
-    match &options.request_id {
-        None => Ok(uuid::Uuid::now_v7().to_string()),
-        Some(id) if (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) => {
-            Ok(id.clone())
-        }
-        Some(id) => Err(Error::invalid(
-            "options.requestId",
-            format!(
-                "has {} bytes; 1 to 128 printable ASCII characters without spaces are accepted",
-                id.len()
-            ),
-        )),
+fn check_request_id(id: &str) -> Result<(), Error> {
+    if (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(());
     }
+    let length = id.len();
+    let context =
+        format!("has {length} bytes; 1 to 128 printable ASCII characters without spaces are accepted");
+    Err(Error::invalid("options.requestId", context))
 }

@@ -26,10 +26,14 @@ struct Notes {
 }
 
 impl Report {
-    /// An empty report of a call that arrived then.
+    /// An empty report of a call that arrived then, under an id of ours.
     #[must_use]
     pub fn begin(arrived: Instant) -> Self {
-        let report = CallReport { cache_status: CacheStatus::Bypass.into(), ..CallReport::default() };
+        let report = CallReport {
+            request_id: uuid::Uuid::now_v7().to_string(),
+            cache_status: CacheStatus::Bypass.into(),
+            ..CallReport::default()
+        };
         Self(Arc::new(Mutex::new(Notes {
             report,
             arrived,
@@ -39,8 +43,14 @@ impl Report {
         })))
     }
 
-    /// Notes the call's id.
-    pub fn accepted(&self, request_id: &str) {
+    /// The call's id.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        self.notes().report.request_id.clone()
+    }
+
+    /// Notes the caller's own id of the call, in place of ours.
+    pub fn named(&self, request_id: &str) {
         request_id.clone_into(&mut self.notes().report.request_id);
     }
 
@@ -133,7 +143,7 @@ impl Report {
     /// The status of a failed call, with the report as it stands.
     #[must_use]
     pub fn status(&self, error: &Error) -> tonic::Status {
-        crate::error::status(error, Some(&self.finish()))
+        crate::error::status(error, &self.finish())
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {

@@ -1,57 +1,54 @@
 //! Deadline: `grpc-timeout` read once, and enforced from the request's arrival.
 
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
-use http::HeaderMap;
-use tokio::time::{Instant, sleep_until};
+use http::{Extensions, HeaderMap};
+use tokio::time::{Instant, timeout_at};
 use tower::Layer;
 
-use super::{HttpService, layer, pass};
-use crate::error::{Error, Reason, grpc_response};
+use super::{HttpService, layer, pass, refused};
+use crate::call::Report;
+use crate::error::{Error, Reason};
 
-/// When a request arrived, and when its caller stops waiting; an extension of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is known of a request as soon as its headers are there; an extension of every request.
+#[derive(Debug, Clone)]
 pub struct Arrival {
-    /// When its headers were there.
-    pub at: Instant,
     /// When its caller stops waiting; `None` for never.
     pub deadline: Option<Instant>,
+    /// What is done for it. Whoever refuses it, here or further in, has a request id to name.
+    pub report: Report,
+}
+
+impl Arrival {
+    /// The report of the request that these belong to; a new one where the edge has not run.
+    #[must_use]
+    pub fn report(extensions: &Extensions) -> Report {
+        extensions.get::<Self>().map_or_else(|| Report::begin(Instant::now()), |own| own.report.clone())
+    }
 }
 
 /// Answers `CLIENT_DEADLINE` when the deadline passes before there are headers, and refuses a header that is
 /// not of gRPC's form.
-///
-/// tonic has a timer for the same header that answers CANCELLED. It polls us first, and ours is armed before
-/// it when the request arrives, so ours speaks; the clock is read as well, since timers of one millisecond
-/// may fire one after the other.
 pub(super) fn deadline() -> impl Layer<HttpService, Service = HttpService> + Clone {
     layer(|inside, mut request| {
         let arrived = Instant::now();
         let timeout = timeout(request.headers());
         let deadline = timeout.as_ref().ok().copied().flatten().and_then(|limit| arrived.checked_add(limit));
-        let alarm = deadline.map(sleep_until);
-        request.extensions_mut().insert(Arrival { at: arrived, deadline });
+        let report = Report::begin(arrived);
+        request.extensions_mut().insert(Arrival { deadline, report: report.clone() });
         async move {
             if let Err(error) = timeout {
-                return grpc_response(&error);
+                return refused(&report, &error);
             }
-            let (Some(deadline), Some(alarm)) = (deadline, alarm) else { return pass(inside, request).await };
-            tokio::select! {
-                biased;
-                response = pass(inside, request) => return response,
-                () = alarm => {}
-                () = overdue(deadline) => {}
+            let answer = pass(inside, request);
+            match deadline {
+                None => answer.await,
+                Some(deadline) => {
+                    timeout_at(deadline, answer).await.unwrap_or_else(|_| refused(&report, &Error::late()))
+                }
             }
-            grpc_response(&Error::late())
         }
     })
-}
-
-/// Ready once the deadline has passed; wakes nobody.
-async fn overdue(deadline: Instant) {
-    poll_fn(|_| if Instant::now() >= deadline { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// `None` where the header is not there.

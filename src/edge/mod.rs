@@ -5,6 +5,7 @@ mod deadline;
 mod plain_streams;
 mod principal;
 mod span;
+mod unnamed_statuses;
 mod upload;
 mod web;
 
@@ -13,12 +14,15 @@ use std::future::Future;
 use std::time::Duration;
 
 use http::{Request, Response};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::layer::layer_fn;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, service_fn};
 
+use crate::call::Report;
+use crate::error::Error;
 use crate::principal::Authenticator;
 
 pub use deadline::Arrival;
@@ -33,7 +37,7 @@ pub fn edge(
     upload_timeout: Duration,
 ) -> impl Layer<Routes, Service = HttpService> + Clone {
     ServiceBuilder::new()
-        // tonic starts a timer of its own for the same header at this moment; ours must be the earlier one.
+        // The clock runs from here, and whatever is refused further in has the report that is begun here.
         .layer(deadline::deadline())
         // A panic anywhere inside is answered in gRPC.
         .layer(catch_panic::catch_panic())
@@ -41,6 +45,8 @@ pub fn edge(
         .layer(span::span())
         // Nothing is decoded for somebody who may not call.
         .layer(principal::principal(authenticator))
+        // What the library refuses by itself has no reason and no details; inside the span, where it is logged.
+        .layer(unnamed_statuses::unnamed_statuses())
         // A body that never comes would keep its handler waiting.
         .layer(upload::upload(upload_timeout))
         // Next to the routes, which read the header that it takes away.
@@ -66,6 +72,23 @@ where
             async move { Ok(answer.await) }
         }))
     })
+}
+
+/// The answer to a request that reaches no handler, or none that ends.
+fn refused(report: &Report, error: &Error) -> Response<Body> {
+    refusal(report, error).into_http()
+}
+
+/// Its status.
+fn refusal(report: &Report, error: &Error) -> Status {
+    let status = report.status(error);
+    tracing::info!(
+        request_id = report.request_id(),
+        grpc.code = ?status.code(),
+        error.reason = error.reason.name(false),
+        "call refused",
+    );
+    status
 }
 
 /// Passes the request on.

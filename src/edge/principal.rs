@@ -2,8 +2,7 @@
 
 use tower::Layer;
 
-use super::{HttpService, layer, pass};
-use crate::error::grpc_response;
+use super::{Arrival, HttpService, layer, pass, refused};
 use crate::principal::Authenticator;
 
 /// Puts the caller's principal into the request, or refuses it.
@@ -18,7 +17,7 @@ pub(super) fn principal(
                     request.extensions_mut().insert(principal);
                     pass(inside, request).await
                 }
-                Err(error) => grpc_response(&error),
+                Err(error) => refused(&Arrival::report(request.extensions()), &error),
             }
         }
     })

@@ -11,8 +11,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Layer;
 
-use super::{HttpService, layer, pass};
-use crate::error::{Error, Reason, status};
+use super::{Arrival, HttpService, layer, pass, refusal};
+use crate::call::Report;
+use crate::error::{Error, Reason};
 
 /// The services whose requests are one message. Streams of requests may be silent for as long as they like.
 const ONE_MESSAGE: &str = "/bedrock.inference.";
@@ -20,11 +21,11 @@ const ONE_MESSAGE: &str = "/bedrock.inference.";
 /// Refuses a request whose next piece does not come in time: a handler waits for the whole.
 pub(super) fn upload(limit: Duration) -> impl Layer<HttpService, Service = HttpService> + Clone {
     layer(move |inside, request| {
-        let timed = request.uri().path().starts_with(ONE_MESSAGE);
-        pass(
-            inside,
-            if timed { request.map(|body| Body::new(Timed { body, limit, alarm: None })) } else { request },
-        )
+        if !request.uri().path().starts_with(ONE_MESSAGE) {
+            return pass(inside, request);
+        }
+        let report = Arrival::report(request.extensions());
+        pass(inside, request.map(|body| Body::new(Timed { body, limit, alarm: None, report })))
     })
 }
 
@@ -34,6 +35,7 @@ struct Timed {
     limit: Duration,
     /// Set while a piece is waited for.
     alarm: Option<Pin<Box<Sleep>>>,
+    report: Report,
 }
 
 impl http_body::Body for Timed {
@@ -44,7 +46,7 @@ impl http_body::Body for Timed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Self { body, limit, alarm } = &mut *self;
+        let Self { body, limit, alarm, report } = &mut *self;
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             *alarm = None;
             return Poll::Ready(frame);
@@ -53,7 +55,7 @@ impl http_body::Body for Timed {
         waiting.as_mut().poll(context).map(|()| {
             let limit = humantime::format_duration(*limit);
             let error = Error::new(Reason::ClientTooSlow, format!("nothing of the request came for {limit}"));
-            Some(Err(status(&error, None)))
+            Some(Err(refusal(report, &error)))
         })
     }
 

@@ -7,10 +7,11 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 /// Headers that a page must be able to read: gRPC-Web sends errors without a body in them, and InvokeModelStream
 /// what AWS says beside the chunks.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 8] = [
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
     HeaderName::from_static("grpc-status-details-bin"),
+    HeaderName::from_static("grpc-retry-pushback-ms"),
     HeaderName::from_static("grpc-encoding"),
     HeaderName::from_static("x-amzn-bedrock-content-type"),
     HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency"),

@@ -7,14 +7,13 @@ mod status;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bedrock_inference_adapters::contract::{AdapterError, AdapterErrorKind};
 use bedrock_inference_proto::codec::Violation;
 
-pub use reason::Reason;
+pub use reason::{Billed, Reason, Repeat};
 pub(crate) use refusal::{Refusal, refusal};
-pub use status::{DOMAIN, grpc_response, status};
+pub use status::{DOMAIN, MAX_DETAILS, status};
 
 /// Why a call failed. Everyone who waits for the same upstream call gets a clone of the same error.
 #[derive(Debug, Clone)]
@@ -33,8 +32,10 @@ pub struct Failure {
     pub upstream: Upstream,
     /// Set once a repeat may pay again: messages that the caller had until then.
     pub partial: Option<u64>,
-    /// When a repeat may help.
-    pub retry_after: Option<Duration>,
+    /// What may have been billed before the first content, where the upstream was called.
+    pub billed: Billed,
+    /// Whether a repeat makes sense.
+    pub repeat: Repeat,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -61,7 +62,8 @@ impl Error {
             violations: Vec::new(),
             upstream: Upstream::default(),
             partial: None,
-            retry_after: None,
+            billed: reason.billed(),
+            repeat: reason.repeat(),
             source: None,
         }))
     }
@@ -77,6 +79,24 @@ impl Error {
     #[must_use]
     pub fn late() -> Self {
         Self::new(Reason::ClientDeadline, "the caller's deadline has passed")
+    }
+
+    /// A message of the answer is above the limit. The answer has been paid.
+    #[must_use]
+    pub fn answer_too_large(bytes: usize, limit: usize) -> Self {
+        let context = format!("a message of the answer has {bytes} bytes; at most {limit} are sent");
+        let mut error = Self::new(Reason::MessageTooLarge, context);
+        error.billed = Billed::Full;
+        error
+    }
+
+    /// The same failure, known better: everything that follows from the reason is that of this one.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self.billed = reason.billed();
+        self.repeat = reason.repeat();
+        self
     }
 
     /// Names the members of the request that cannot be accepted.
@@ -136,7 +156,7 @@ impl From<AdapterError> for Error {
             }
             AdapterErrorKind::Protocol => Self::new(Reason::UpstreamProtocol, error.context),
             AdapterErrorKind::Corrupt => Self::new(Reason::UpstreamCorrupt, error.context),
-            AdapterErrorKind::Upstream(code) => refusal(&Refusal { code, message: "", status: None }),
+            AdapterErrorKind::Upstream(code) => refusal(&Refusal { code, ..Refusal::default() }),
         }
     }
 }

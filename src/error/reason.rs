@@ -1,9 +1,11 @@
-//! Every reason for which a call can fail, and the status code of each.
+//! Every reason for which a call can fail, and all that follows from it.
+
+use std::time::Duration;
 
 use tonic::Code;
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $code:ident $late:ident,)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $code:ident $late:ident $billed:ident $repeat:expr,)+) => {
         /// Why a call failed: `ErrorInfo.reason` of the status.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
@@ -14,13 +16,28 @@ macro_rules! reasons {
             /// Every reason.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            const fn row(self) -> (&'static str, Code, Late) {
+            const fn row(self) -> Row {
                 match self {
-                    $(Self::$variant => ($name, Code::$code, Late::$late),)+
+                    $(Self::$variant => Row {
+                        name: $name,
+                        code: Code::$code,
+                        late: Late::$late,
+                        billed: Billed::$billed,
+                        repeat: $repeat,
+                    },)+
                 }
             }
         }
     };
+}
+
+/// What follows from a reason.
+struct Row {
+    name: &'static str,
+    code: Code,
+    late: Late,
+    billed: Billed,
+    repeat: Repeat,
 }
 
 /// What becomes of a reason once content has been sent.
@@ -34,92 +51,181 @@ enum Late {
     Same,
 }
 
-// Reason, its name on the wire, its code before the first content, and what becomes of it afterwards.
+/// What of a failed call AWS may have billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Billed {
+    /// Nothing: the model did not run.
+    Nothing,
+    /// What was answered until the failure.
+    Partial,
+    /// The whole answer.
+    Full,
+    /// Anything from nothing to all of it.
+    Unknown,
+}
+
+/// Whether the same call made anew makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It would end the same way.
+    Futile,
+    /// It can go better, and no wait helps it.
+    Sensible,
+    /// After a wait between these two.
+    After(Duration, Duration),
+}
+
+use Repeat::{Futile, Sensible};
+
+// Reason, its name on the wire, its code before the first content, what becomes of it afterwards, what may have
+// been billed where the upstream was called, and whether a repeat makes sense. UNAVAILABLE stands for what was
+// never processed and is free to repeat; what may have been billed never has it.
 reasons! {
     /// The request cannot be accepted; the violations say why.
-    InvalidRequest "INVALID_REQUEST" InvalidArgument Same,
+    InvalidRequest "INVALID_REQUEST" InvalidArgument Same Nothing Futile,
     /// The `grpc-timeout` header is not of gRPC's form.
-    InvalidDeadline "INVALID_DEADLINE" InvalidArgument Same,
+    InvalidDeadline "INVALID_DEADLINE" InvalidArgument Same Nothing Futile,
+    /// The request's bytes are no message of its type.
+    MalformedMessage "MALFORMED_MESSAGE" InvalidArgument Same Nothing Futile,
+    /// A message in either direction is above the limit.
+    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted Same Nothing Futile,
+    /// There is no such service or method.
+    UnknownMethod "UNKNOWN_METHOD" Unimplemented Same Nothing Futile,
+    /// The request is compressed in a way that is not read here.
+    UnsupportedEncoding "UNSUPPORTED_ENCODING" Unimplemented Same Nothing Futile,
     /// The catalogue has no such model, or AWS has none.
-    ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream,
+    ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile,
+    /// AWS does not know an id that the gateway itself has made.
+    CatalogMismatch "CATALOG_MISMATCH" Internal Midstream Nothing Futile,
     /// AWS has no such guardrail, or not in that version.
-    GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream,
+    GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream Nothing Futile,
     /// The model is only sold through inference profiles, and none fits.
-    InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream,
+    InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile,
     /// The caller's deadline has passed.
-    ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same,
-    /// The caller did not read what waited for it.
-    ClientTooSlow "CLIENT_TOO_SLOW" ResourceExhausted Same,
+    ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same Unknown Futile,
+    /// The caller reads too slowly.
+    ClientTooSlow "CLIENT_TOO_SLOW" ResourceExhausted Same Unknown Futile,
+    /// The gateway's own AWS client could not build the request: a bug of the gateway's, not of the caller's.
+    ClientBug "CLIENT_BUG" Internal Aborted Nothing Futile,
     /// The service is going down.
-    ServerShuttingDown "SERVER_SHUTTING_DOWN" Unavailable Aborted,
-    /// A bug of ours.
-    Panic "PANIC" Internal Aborted,
+    ServerShuttingDown "SERVER_SHUTTING_DOWN" Unavailable Aborted Nothing millis(200, 2000),
+    /// A bug of the gateway's.
+    Panic "PANIC" Internal Aborted Unknown Futile,
     /// Bedrock's account quota.
-    UpstreamThrottled "UPSTREAM_THROTTLED" ResourceExhausted Midstream,
+    UpstreamThrottled "UPSTREAM_THROTTLED" ResourceExhausted Midstream Nothing millis(1000, 2000),
     /// The model is being made ready.
-    UpstreamModelNotReady "UPSTREAM_MODEL_NOT_READY" Unavailable Midstream,
+    UpstreamModelNotReady "UPSTREAM_MODEL_NOT_READY" Unavailable Midstream Nothing millis(1000, 5000),
     /// Bedrock has no capacity.
-    UpstreamUnavailable "UPSTREAM_UNAVAILABLE" Unavailable Midstream,
+    UpstreamUnavailable "UPSTREAM_UNAVAILABLE" Unavailable Midstream Nothing millis(200, 2000),
     /// Bedrock failed inside; the model may have run.
-    UpstreamInternal "UPSTREAM_INTERNAL" Internal Midstream,
+    UpstreamInternal "UPSTREAM_INTERNAL" Internal Midstream Unknown about(1),
     /// The model failed; it may have run.
-    UpstreamModelError "UPSTREAM_MODEL_ERROR" Internal Midstream,
+    UpstreamModelError "UPSTREAM_MODEL_ERROR" Internal Midstream Unknown Sensible,
     /// The model took longer than Bedrock allows.
-    UpstreamModelTimeout "UPSTREAM_MODEL_TIMEOUT" DeadlineExceeded Midstream,
+    UpstreamModelTimeout "UPSTREAM_MODEL_TIMEOUT" DeadlineExceeded Midstream Unknown Futile,
     /// Bedrock refused the request.
-    UpstreamValidation "UPSTREAM_VALIDATION" InvalidArgument Midstream,
+    UpstreamValidation "UPSTREAM_VALIDATION" InvalidArgument Midstream Nothing Futile,
     /// The conversation is longer than the model's context window.
-    ContextWindowExceeded "CONTEXT_WINDOW_EXCEEDED" InvalidArgument Midstream,
+    ContextWindowExceeded "CONTEXT_WINDOW_EXCEEDED" InvalidArgument Midstream Nothing Futile,
     /// The gateway's AWS identity may not call the model.
-    ModelAccessNotGranted "MODEL_ACCESS_NOT_GRANTED" FailedPrecondition Midstream,
+    ModelAccessNotGranted "MODEL_ACCESS_NOT_GRANTED" FailedPrecondition Midstream Nothing Futile,
     /// The account has not agreed to the model's terms.
-    ModelAgreementMissing "MODEL_AGREEMENT_MISSING" FailedPrecondition Midstream,
+    ModelAgreementMissing "MODEL_AGREEMENT_MISSING" FailedPrecondition Midstream Nothing Futile,
+    /// The account has agreed to the model's terms, and AWS is still noting it down.
+    ModelAgreementPending "MODEL_AGREEMENT_PENDING" Unavailable Midstream Nothing about(120),
     /// The gateway's AWS credentials are missing, expired or wrong.
-    UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream,
+    UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream Nothing about(5),
     /// A service quota of the account.
-    UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream,
+    UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream Nothing about(60),
     /// The same token was used with other parameters.
-    UpstreamConflict "UPSTREAM_CONFLICT" Aborted Midstream,
+    UpstreamConflict "UPSTREAM_CONFLICT" Aborted Midstream Nothing Futile,
     /// The model's stream failed.
-    UpstreamStreamError "UPSTREAM_STREAM_ERROR" Internal Midstream,
+    UpstreamStreamError "UPSTREAM_STREAM_ERROR" Internal Midstream Unknown about(1),
     /// No connection to Bedrock; nothing was sent.
-    UpstreamUnreachable "UPSTREAM_UNREACHABLE" Unavailable Midstream,
+    UpstreamUnreachable "UPSTREAM_UNREACHABLE" Unavailable Midstream Nothing millis(200, 2000),
     /// The connection was lost after the request had been sent.
-    UpstreamConnectionLost "UPSTREAM_CONNECTION_LOST" Internal Aborted,
+    UpstreamConnectionLost "UPSTREAM_CONNECTION_LOST" Internal Midstream Unknown about(1),
     /// No content came in time.
-    UpstreamFirstEventTimeout "UPSTREAM_FIRST_EVENT_TIMEOUT" DeadlineExceeded Aborted,
-    /// The answer took longer than the gateway lets one take.
-    UpstreamTotalTimeout "UPSTREAM_TOTAL_TIMEOUT" DeadlineExceeded Aborted,
+    UpstreamFirstEventTimeout "UPSTREAM_FIRST_EVENT_TIMEOUT" DeadlineExceeded Aborted Unknown about(1),
+    /// The answer as a whole took too long.
+    UpstreamTotalTimeout "UPSTREAM_TOTAL_TIMEOUT" DeadlineExceeded Aborted Unknown Futile,
     /// The stream ended before messageStop and metadata.
-    UpstreamStreamTruncated "UPSTREAM_STREAM_TRUNCATED" Internal Aborted,
+    UpstreamStreamTruncated "UPSTREAM_STREAM_TRUNCATED" Internal Aborted Unknown about(1),
     /// The stream stood still for too long.
-    UpstreamStalled "UPSTREAM_STALLED" Aborted Aborted,
+    UpstreamStalled "UPSTREAM_STALLED" Aborted Aborted Unknown about(1),
     /// Bytes or events of the stream are damaged, missing or out of order.
-    UpstreamCorrupt "UPSTREAM_CORRUPT" DataLoss Same,
+    UpstreamCorrupt "UPSTREAM_CORRUPT" DataLoss Same Unknown about(1),
     /// The reply is not what AWS's service model says.
-    UpstreamProtocol "UPSTREAM_PROTOCOL" Internal Aborted,
+    UpstreamProtocol "UPSTREAM_PROTOCOL" Internal Midstream Unknown Futile,
     /// An error that AWS's service model does not name.
-    UpstreamUnknown "UPSTREAM_UNKNOWN" Internal Midstream,
+    UpstreamUnknown "UPSTREAM_UNKNOWN" Internal Midstream Unknown Futile,
 }
 
 impl Reason {
     /// Its name on the wire.
     #[must_use]
     pub fn name(self, after_content: bool) -> String {
-        let (name, _, late) = self.row();
-        match late {
-            Late::Midstream if after_content => format!("{name}_MIDSTREAM"),
-            _ => name.to_owned(),
+        let row = self.row();
+        match row.late {
+            Late::Midstream if after_content => format!("{}_MIDSTREAM", row.name),
+            _ => row.name.to_owned(),
         }
     }
 
     /// Its status code.
     #[must_use]
     pub fn code(self, after_content: bool) -> Code {
-        let (_, code, late) = self.row();
-        match late {
+        let row = self.row();
+        match row.late {
             Late::Midstream | Late::Aborted if after_content => Code::Aborted,
-            _ => code,
+            _ => row.code,
         }
     }
+
+    /// What may have been billed before the first content, where the upstream was called.
+    #[must_use]
+    pub fn billed(self) -> Billed {
+        self.row().billed
+    }
+
+    /// Whether a repeat makes sense.
+    #[must_use]
+    pub fn repeat(self) -> Repeat {
+        self.row().repeat
+    }
+}
+
+impl Billed {
+    /// Its name in `ErrorInfo.metadata`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Partial => "partial",
+            Self::Full => "full",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Repeat {
+    /// How long to wait, anew at each call, so that those who failed together do not come back together.
+    #[must_use]
+    pub fn wait(self) -> Option<Duration> {
+        match self {
+            Self::After(shortest, longest) => {
+                Some(shortest + longest.saturating_sub(shortest).mul_f64(fastrand::f64()))
+            }
+            Self::Futile | Self::Sensible => None,
+        }
+    }
+}
+
+const fn millis(shortest: u64, longest: u64) -> Repeat {
+    Repeat::After(Duration::from_millis(shortest), Duration::from_millis(longest))
+}
+
+/// At least so long, and up to a fifth more.
+const fn about(seconds: u64) -> Repeat {
+    millis(seconds * 1000, seconds * 1200)
 }

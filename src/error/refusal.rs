@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Error, Reason};
+use super::{Error, Reason, Repeat};
+
+/// The shortest and the longest wait that AWS's advice is taken for.
+const ADVICE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
 
 /// A refusal as AWS worded it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Refusal<'a> {
     /// The exception, in either case: `ThrottlingException` or `throttlingException`.
     pub(crate) code: &'a str,
@@ -14,6 +17,10 @@ pub(crate) struct Refusal<'a> {
     pub(crate) message: &'a str,
     /// The HTTP status, where the refusal is a response of its own.
     pub(crate) status: Option<u16>,
+    /// How long AWS advises to wait.
+    pub(crate) retry_after: Option<Duration>,
+    /// What the model's own server answered, where AWS says it.
+    pub(crate) original_status: Option<u16>,
 }
 
 /// The error that stands for a refusal.
@@ -26,7 +33,7 @@ pub(crate) fn refusal(refusal: &Refusal<'_>) -> Error {
         (code, _) => code.to_owned(),
     };
     let mut error = Error::new(reason, format!("bedrock answered {named}{}", explanation(reason, refusal)));
-    error.retry_after = retry_after(reason);
+    error.repeat = repeat(reason, refusal);
     error.upstream.code = (!code.is_empty()).then_some(code);
     error
 }
@@ -44,7 +51,9 @@ fn reason(code: &str, message: &str, status: Option<u16>) -> Reason {
         "ConflictException" => Reason::UpstreamConflict,
         "ValidationException" => validation(message),
         "RequestEntityTooLargeException" => Reason::UpstreamValidation,
-        "FTUFormNotFilled" | "MPAgreementBeingCreated" => Reason::ModelAgreementMissing,
+        "MPAgreementBeingCreated" => Reason::ModelAgreementPending,
+        "FTUFormNotFilled" => Reason::ModelAgreementMissing,
+        agreement if agreement.starts_with("MPAgreement") => Reason::ModelAgreementMissing,
         "ResourceNotFoundException" if mentions(message, "use case details") => Reason::ModelAgreementMissing,
         "ResourceNotFoundException" if mentions(message, "guardrail") => Reason::GuardrailNotFound,
         "ResourceNotFoundException" => Reason::ModelNotFound,
@@ -52,6 +61,7 @@ fn reason(code: &str, message: &str, status: Option<u16>) -> Reason {
         "AccessDeniedException" => Reason::ModelAccessNotGranted,
         "ExpiredToken"
         | "ExpiredTokenException"
+        | "UnrecognizedClient"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "IncompleteSignature"
@@ -112,6 +122,9 @@ fn explanation(reason: Reason, refusal: &Refusal<'_>) -> String {
         Reason::ModelAgreementMissing => {
             ": the AWS account has not finished the model provider's agreement or use-case form".to_owned()
         }
+        Reason::ModelAgreementPending => {
+            ": AWS is still noting the account's agreement with the model provider down".to_owned()
+        }
         Reason::UpstreamCredentials => {
             ": the gateway's AWS credentials are missing, expired or wrong".to_owned()
         }
@@ -119,16 +132,20 @@ fn explanation(reason: Reason, refusal: &Refusal<'_>) -> String {
     }
 }
 
-/// When a repeat may help, where that is known.
-fn retry_after(reason: Reason) -> Option<Duration> {
-    match reason {
-        Reason::UpstreamThrottled | Reason::UpstreamInternal | Reason::UpstreamUnavailable => {
-            Some(Duration::from_secs(1))
+/// AWS's advice is better than our own, where a repeat makes sense at all.
+fn repeat(reason: Reason, refusal: &Refusal<'_>) -> Repeat {
+    match (reason.repeat(), refusal.retry_after) {
+        // A model that failed over the request fails over the same request again.
+        _ if reason == Reason::UpstreamModelError
+            && refusal.original_status.is_none_or(|status| status < 500) =>
+        {
+            Repeat::Futile
         }
-        Reason::UpstreamModelNotReady => Some(Duration::from_secs(3)),
-        Reason::UpstreamCredentials => Some(Duration::from_secs(5)),
-        Reason::UpstreamQuota => Some(Duration::from_secs(60)),
-        _ => None,
+        (Repeat::After(..), Some(advised)) => {
+            let advised = advised.clamp(ADVICE.0, ADVICE.1);
+            Repeat::After(advised, advised)
+        }
+        (repeat, _) => repeat,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Errors to gRPC statuses with `google.rpc` details. Nowhere else is a status made.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use bedrock_inference_proto::v1::CallReport;
 use prost::Message;
@@ -8,13 +8,13 @@ use prost_types::Any;
 use tonic::Status;
 use tonic_types::pb;
 
-use super::Error;
+use super::{Billed, Error, Reason, Repeat};
 
 /// `ErrorInfo.domain` of every error of ours.
 pub const DOMAIN: &str = "bedrock.inference.v1";
 
 /// Encoded details stay below this, so that the trailers pass every proxy's header limit.
-const MAX_DETAILS: usize = 4 * 1024;
+pub const MAX_DETAILS: usize = 4 * 1024;
 
 /// A status message stays below this.
 const MAX_MESSAGE: usize = 1024;
@@ -28,33 +28,44 @@ const MAX_PATH: usize = 256;
 /// A violation's description stays below this.
 const MAX_DESCRIPTION: usize = 256;
 
+/// A value of `ErrorInfo.metadata` stays below this: a model id can be as long as the caller likes.
+const MAX_VALUE: usize = 256;
+
+/// How gRPC tells client libraries when to repeat a call, in milliseconds; below zero for never.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// The status of a failed call, with the report of what was done until then.
 #[must_use]
-pub fn status(error: &Error, report: Option<&CallReport>) -> Status {
-    let late = error.partial.is_some();
-    let code = error.reason.code(late);
+pub fn status(error: &Error, report: &CallReport) -> Status {
+    let code = error.reason.code(error.partial.is_some());
     let message = clipped(&error.context, MAX_MESSAGE);
+    let wait = error.repeat.wait();
     // Fewer violations are shown where all of them, each clipped, leave no room for the report.
     let full = VIOLATIONS_SHOWN.iter().find_map(|shown| {
-        let details = details(error, report, *shown);
+        let details = details(error, report, wait, *shown);
         let mut full = pb::Status { code: code.into(), message: message.clone(), details };
         add_report(&mut full, report).then_some(full)
     });
-    Status::with_details(code, message, full.unwrap_or_default().encode_to_vec().into())
+    let details = full.unwrap_or_default().encode_to_vec().into();
+    let mut status = Status::with_details(code, message, details);
+    if let Some(pushback) = pushback(billed(error, report), wait) {
+        status.metadata_mut().insert(PUSHBACK, pushback.into());
+    }
+    status
 }
 
-fn details(error: &Error, report: Option<&CallReport>, violations: usize) -> Vec<Any> {
-    let mut details = vec![any("google.rpc.ErrorInfo", &error_info(error))];
-    if let Some(report) = report {
-        let request_id = report.request_id.clone();
-        details.push(any(
-            "google.rpc.RequestInfo",
-            &pb::RequestInfo { request_id, serving_data: String::new() },
-        ));
-    }
-    if let Some(delay) = error.retry_after {
-        let retry_delay = prost_types::Duration::try_from(delay).ok();
+fn details(error: &Error, report: &CallReport, wait: Option<Duration>, violations: usize) -> Vec<Any> {
+    let request_id = report.request_id.clone();
+    let mut details = vec![
+        any("google.rpc.ErrorInfo", &error_info(error, report)),
+        any("google.rpc.RequestInfo", &pb::RequestInfo { request_id, serving_data: String::new() }),
+    ];
+    if let Some(wait) = wait {
+        let retry_delay = prost_types::Duration::try_from(wait).ok();
         details.push(any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay }));
+    }
+    if error.reason == Reason::UpstreamQuota {
+        details.push(any("google.rpc.QuotaFailure", &quota_failure(error, report)));
     }
     if !error.violations.is_empty() {
         details.push(any("google.rpc.BadRequest", &bad_request(error, violations)));
@@ -62,26 +73,63 @@ fn details(error: &Error, report: Option<&CallReport>, violations: usize) -> Vec
     details
 }
 
-/// The HTTP response that carries this error where no gRPC handler was reached.
-#[must_use]
-pub fn grpc_response<B: Default>(error: &Error) -> http::Response<B> {
-    status(error, None).into_http()
+/// Every key is always there; what is not known is empty.
+fn error_info(error: &Error, report: &CallReport) -> pb::ErrorInfo {
+    let upstream = &error.upstream;
+    let first = |ours: &Option<String>, reported: &str| {
+        clipped(ours.as_deref().filter(|own| !own.is_empty()).unwrap_or(reported), MAX_VALUE)
+    };
+    let mut metadata = vec![
+        ("model", first(&upstream.model_id, &report.model_asked)),
+        ("region", first(&upstream.region, &report.region)),
+        ("upstream_code", first(&upstream.code, "")),
+        ("upstream_request_id", first(&upstream.request_id, &report.aws_request_id)),
+        ("attempts", report.attempts.len().to_string()),
+        ("retryable", (error.repeat != Repeat::Futile).to_string()),
+        ("billed", billed(error, report).name().to_owned()),
+    ];
+    if let Some(sent) = error.partial {
+        metadata.extend([
+            ("partial", (sent > 0).to_string()),
+            ("events_sent", sent.to_string()),
+            ("usage_known", report.tokens.is_some().to_string()),
+        ]);
+    }
+    pb::ErrorInfo {
+        reason: error.reason.name(error.partial.is_some()),
+        domain: DOMAIN.to_owned(),
+        metadata: metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
 }
 
-fn error_info(error: &Error) -> pb::ErrorInfo {
-    let late = error.partial.is_some();
-    let upstream = &error.upstream;
-    let mut metadata = HashMap::new();
-    let known = [
-        ("model", upstream.model_id.clone()),
-        ("region", upstream.region.clone()),
-        ("upstream_code", upstream.code.clone()),
-        ("upstream_request_id", upstream.request_id.clone()),
-        ("partial", error.partial.map(|sent| (sent > 0).to_string())),
-        ("events_sent", error.partial.map(|sent| sent.to_string())),
-    ];
-    metadata.extend(known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-    pb::ErrorInfo { reason: error.reason.name(late), domain: DOMAIN.to_owned(), metadata }
+/// What may have been billed, by how far the call had come.
+fn billed(error: &Error, report: &CallReport) -> Billed {
+    match (error.billed, error.partial) {
+        (Billed::Full, _) => Billed::Full,
+        (_, Some(sent)) if sent > 0 => Billed::Partial,
+        (_, Some(_)) => Billed::Unknown,
+        _ if report.attempts.is_empty() => Billed::Nothing,
+        (billed, None) => billed,
+    }
+}
+
+/// Some client libraries repeat a call for a pushback alone, whatever its code. So a wait is only told where the
+/// repeat is free; what may have been paid is never repeated without the caller's own decision.
+fn pushback(billed: Billed, wait: Option<Duration>) -> Option<i32> {
+    match billed {
+        Billed::Nothing => wait.map(|wait| i32::try_from(wait.as_millis()).unwrap_or(i32::MAX)),
+        Billed::Partial | Billed::Full | Billed::Unknown => Some(-1),
+    }
+}
+
+fn quota_failure(error: &Error, report: &CallReport) -> pb::QuotaFailure {
+    let region = error.upstream.region.as_deref().unwrap_or(&report.region);
+    let violation = pb::quota_failure::Violation {
+        subject: clipped(&format!("region:{region}"), MAX_VALUE),
+        description: "a service quota of the gateway's AWS account for Bedrock".to_owned(),
+        ..Default::default()
+    };
+    pb::QuotaFailure { violations: vec![violation] }
 }
 
 fn bad_request(error: &Error, shown: usize) -> pb::BadRequest {
@@ -96,17 +144,20 @@ fn bad_request(error: &Error, shown: usize) -> pb::BadRequest {
     pb::BadRequest { field_violations: field_violations.collect() }
 }
 
-/// Adds the report, cut until the details fit: first its warnings, then attempts, then lines. `false` where
-/// nothing fits.
-fn add_report(status: &mut pb::Status, report: Option<&CallReport>) -> bool {
-    const CUTS: [fn(&mut CallReport); 4] = [
+/// Adds the report, cut until the details fit: first its warnings, then attempts, then lines, then the caller's
+/// long ids. `false` where nothing fits.
+fn add_report(status: &mut pb::Status, report: &CallReport) -> bool {
+    const CUTS: [fn(&mut CallReport); 5] = [
         |_| {},
         |report| report.warnings.clear(),
         |report| report.attempts.clear(),
         |report| report.cost.iter_mut().for_each(|cost| cost.lines.clear()),
+        |report| {
+            report.model_asked.clear();
+            report.inference_profile.clear();
+        },
     ];
     let taken = status.encoded_len();
-    let Some(report) = report else { return taken <= MAX_DETAILS };
     let mut report = report.clone();
     for cut in CUTS {
         cut(&mut report);
@@ -132,30 +183,4 @@ fn clipped(text: &str, limit: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use bedrock_inference_proto::codec::Violation;
-    use tonic_types::StatusExt;
-
-    use super::super::Reason;
-    use super::*;
-
-    #[test]
-    fn details_fit_whatever_the_violations_say() {
-        for (count, length) in [(1, 10), (20, 300), (500, 50), (20, 100_000), (1, 1_000_000)] {
-            let long = "x".repeat(length);
-            let violation = Violation { path: long.clone(), description: long.clone() };
-            let error = Error::new(Reason::InvalidRequest, long).with_violations(vec![violation; count]);
-            let report = CallReport { request_id: "r".repeat(128), ..CallReport::default() };
-            let status = status(&error, Some(&report));
-            assert!(status.details().len() <= MAX_DETAILS, "{count} of {length}");
-            let details = status.get_error_details();
-            assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some("INVALID_REQUEST"));
-            assert!(details.bad_request().is_some_and(|request| !request.field_violations.is_empty()));
-            let full = pb::Status::decode(status.details()).unwrap_or_default();
-            assert!(
-                full.details.iter().any(|any| any.type_url.ends_with("CallReport")),
-                "{count} of {length}"
-            );
-        }
-    }
-}
+mod tests;

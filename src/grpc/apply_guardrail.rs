@@ -3,7 +3,7 @@
 use bedrock_inference_proto::v1::{ApplyGuardrailRequest, ApplyGuardrailResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Caller, Gateway, raw_message, received};
+use super::{Caller, Gateway, raw_message};
 use crate::call::Report;
 use crate::error::Error;
 
@@ -11,7 +11,7 @@ pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<ApplyGuardrailRequest>,
 ) -> Result<Response<ApplyGuardrailResponse>, Status> {
-    let (ending, caller, message) = received(request);
+    let (ending, caller, message) = gateway.received(request);
     let verdict = verdict(gateway, &caller, message, ending.report()).await;
     ending.of_unary(verdict, |verdict, call| verdict.call = Some(call)).map(Response::new)
 }

@@ -6,22 +6,27 @@ use futures_util::StreamExt;
 use tonic::{Request, Response, Status};
 
 use super::{Gateway, compressed_where_worth};
+use crate::call::{Events, Report};
+use crate::error::Error;
 
 pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<ConverseRequest>,
 ) -> Result<Response<ConverseResponse>, Status> {
     let (ending, mut reply) = gateway.begin(request).await?;
+    let folded = folded(&mut reply.events, ending.report()).await;
+    ending.of_unary(folded, |response, call| response.call = Some(call)).map(compressed_where_worth)
+}
+
+async fn folded(events: &mut Events, report: &Report) -> Result<ConverseResponse, Error> {
     let mut fold = Fold::default();
-    while let Some(event) = reply.events.next().await {
+    while let Some(event) = events.next().await.transpose()? {
         match event {
-            Ok(Event::Warning(warning)) => ending.report().warn(warning),
-            Ok(event) => fold.add(event),
-            Err(error) => return Err(ending.failed(&error)),
+            Event::Warning(warning) => report.warn(warning),
+            event => fold.add(event),
         }
     }
-    let (mut response, warnings) = fold.finish();
-    warnings.into_iter().for_each(|warning| ending.report().warn(warning));
-    response.call = Some(ending.answered());
-    Ok(compressed_where_worth(response))
+    let (response, warnings) = fold.finish();
+    warnings.into_iter().for_each(|warning| report.warn(warning));
+    Ok(response)
 }

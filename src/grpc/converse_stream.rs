@@ -3,53 +3,40 @@
 use bedrock_inference_adapters::contract::Event;
 use bedrock_inference_proto::v1::converse_stream_response::Event as Message;
 use bedrock_inference_proto::v1::{ConverseStreamRequest, ConverseStreamResponse};
-use futures_util::stream::{self, BoxStream, StreamExt};
 use tonic::{Request, Response, Status};
 
 use super::Gateway;
-use super::ending::Ending;
-use crate::call::Events;
+use super::stream::{self, messages};
 use crate::error::{Error, Reason};
 
 /// The messages of one stream.
-pub(super) type Messages = BoxStream<'static, Result<ConverseStreamResponse, Status>>;
+pub(super) type Messages = stream::Messages<ConverseStreamResponse>;
 
 pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<ConverseStreamRequest>,
 ) -> Result<Response<Messages>, Status> {
     let (ending, reply) = gateway.begin(request).await?;
-    let messages = stream::unfold(Some((reply.events, ending)), |state| async move {
-        let (mut events, ending) = state?;
-        match next(&mut events, &ending).await {
-            Ok(Some(message)) => Some((Ok(message), Some((events, ending)))),
-            Ok(None) => Some((Ok(Message::Call(ending.answered())), None)),
-            Err(error) => Some((Err(ending.failed(&error)), None)),
-        }
-    });
-    let messages = messages.map(|message| message.map(|event| ConverseStreamResponse { event: Some(event) }));
-    Ok(Response::new(messages.boxed()))
+    let last = |report| response(Message::Call(report));
+    Ok(Response::new(messages(reply.events, ending, message, last)))
 }
 
-async fn next(events: &mut Events, ending: &Ending) -> Result<Option<Message>, Error> {
-    loop {
-        let event = events.next().await.transpose()?;
-        return Ok(Some(match event {
-            None => return Ok(None),
-            Some(Event::Warning(warning)) => {
-                ending.report().warn(warning);
-                continue;
-            }
-            Some(Event::MessageStart(event)) => Message::MessageStart(event),
-            Some(Event::ContentBlockStart(event)) => Message::ContentBlockStart(event),
-            Some(Event::ContentBlockDelta(event)) => Message::ContentBlockDelta(event),
-            Some(Event::ContentBlockStop(event)) => Message::ContentBlockStop(event),
-            Some(Event::MessageStop(event)) => Message::MessageStop(*event),
-            Some(Event::Metadata(event)) => Message::Metadata(*event),
-            Some(event @ (Event::Block { .. } | Event::Head(_) | Event::Raw(_))) => {
-                let context = format!("a stream cannot carry the event {}", event.name());
-                return Err(Error::new(Reason::Panic, context));
-            }
-        }));
-    }
+fn message(event: Event) -> Result<Option<ConverseStreamResponse>, Error> {
+    let message = match event {
+        Event::MessageStart(event) => Message::MessageStart(event),
+        Event::ContentBlockStart(event) => Message::ContentBlockStart(event),
+        Event::ContentBlockDelta(event) => Message::ContentBlockDelta(event),
+        Event::ContentBlockStop(event) => Message::ContentBlockStop(event),
+        Event::MessageStop(event) => Message::MessageStop(*event),
+        Event::Metadata(event) => Message::Metadata(*event),
+        Event::Block { .. } | Event::Head(_) | Event::Raw(_) | Event::Warning(_) => {
+            let context = format!("a stream cannot carry the event {}", event.name());
+            return Err(Error::new(Reason::Panic, context));
+        }
+    };
+    Ok(Some(response(message)))
+}
+
+fn response(message: Message) -> ConverseStreamResponse {
+    ConverseStreamResponse { event: Some(message) }
 }

@@ -8,7 +8,7 @@ use bedrock_inference_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Caller, Gateway, raw_message, received};
+use super::{Caller, Gateway, raw_message};
 use crate::call::{Call, Report, Request as Asked};
 use crate::error::{Error, Reason};
 
@@ -16,7 +16,7 @@ pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<CountTokensRequest>,
 ) -> Result<Response<CountTokensResponse>, Status> {
-    let (ending, caller, message) = received(request);
+    let (ending, caller, message) = gateway.received(request);
     let count = count(gateway, &caller, message, ending.report()).await;
     ending.of_unary(count, |count, call| count.call = Some(call)).map(Response::new)
 }

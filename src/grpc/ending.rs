@@ -1,22 +1,25 @@
 //! The end of a call: one log line, whether it is answered, failed, or left by its caller.
 
 use bedrock_inference_proto::v1::CallReport;
+use prost::Message;
 use tonic::{Code, Status};
 
 use crate::call::Report;
-use crate::error::{Error, status};
+use crate::error::{Error, Reason, status};
 
 /// Watches one call until its end. Dropped before that, it logs that the caller has left.
 #[derive(Debug)]
 pub(super) struct Ending {
     report: Report,
+    /// The largest message that may be sent, in bytes.
+    limit: usize,
     logged: bool,
 }
 
 impl Ending {
-    /// Watches the call of this report.
-    pub(super) fn of(report: Report) -> Self {
-        Self { report, logged: false }
+    /// Watches the call of this report, whose answer has no message above the limit.
+    pub(super) fn of(report: Report, limit: usize) -> Self {
+        Self { report, limit, logged: false }
     }
 
     /// What layers and decoders have to tell.
@@ -25,30 +28,43 @@ impl Ending {
     }
 
     /// The response of a call that is answered as a whole, with its report attached, or its status.
-    pub(super) fn of_unary<M>(
+    pub(super) fn of_unary<M: Message>(
         self,
         result: Result<M, Error>,
         attach: impl FnOnce(&mut M, CallReport),
     ) -> Result<M, Status> {
+        let result = result.and_then(|mut message| {
+            attach(&mut message, self.report.finish());
+            self.fits(message)
+        });
         match result {
-            Ok(mut message) => {
-                attach(&mut message, self.answered());
+            Ok(message) => {
+                self.answered();
                 Ok(message)
             }
             Err(error) => Err(self.failed(&error)),
         }
     }
 
-    /// The call has been answered: its report.
-    pub(super) fn answered(mut self) -> CallReport {
-        self.log(Code::Ok, None)
+    /// The message, if it may be sent.
+    ///
+    /// # Errors
+    /// It is above the limit. tonic would notice too late: the call would have been logged as answered.
+    pub(super) fn fits<M: Message>(&self, message: M) -> Result<M, Error> {
+        let bytes = message.encoded_len();
+        if bytes > self.limit { Err(Error::answer_too_large(bytes, self.limit)) } else { Ok(message) }
+    }
+
+    /// The call has been answered.
+    pub(super) fn answered(mut self) {
+        self.log(Code::Ok, None);
     }
 
     /// The call has failed: its status.
     pub(super) fn failed(mut self, error: &Error) -> Status {
         let late = error.partial.is_some();
         let report = self.log(error.reason.code(late), Some(error));
-        status(error, Some(&report))
+        status(error, &report)
     }
 
     /// No content, and no words of the upstream, which can quote it.
@@ -74,7 +90,13 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if !self.logged {
+        if self.logged {
+            return;
+        }
+        if std::thread::panicking() {
+            let bug = Error::new(Reason::Panic, "a handler panicked");
+            self.log(bug.reason.code(false), Some(&bug));
+        } else {
             self.log(Code::Cancelled, None);
         }
     }

@@ -1,18 +1,18 @@
 //! GetModel: what a call by some id would reach.
 
 use bedrock_inference_proto::v1::{GetModelRequest, GetModelResponse};
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::{Gateway, list_models};
-use crate::error::status;
+use crate::edge::Arrival;
 
 pub(super) fn answer(
     gateway: &Gateway,
-    request: &GetModelRequest,
+    request: &Request<GetModelRequest>,
 ) -> Result<Response<GetModelResponse>, Status> {
-    let target = gateway.catalog.resolve(&request.model_id, &gateway.home);
-    let target = target.map_err(|error| status(&error, None))?;
-    let entry = target.entry().map_err(|error| status(&error, None))?;
+    let refused = |error| Arrival::report(request.extensions()).status(&error);
+    let target = gateway.catalog.resolve(&request.get_ref().model_id, &gateway.home).map_err(refused)?;
+    let entry = target.entry().map_err(refused)?;
     Ok(Response::new(GetModelResponse {
         model: Some(list_models::message(entry)),
         resolved_model_id: target.model_id,

@@ -4,7 +4,7 @@ use bedrock_inference_proto::v1::{InvokeModelRequest, InvokeModelResponse};
 use tonic::{Request, Response, Status};
 
 use super::native::{Native, head, in_kind};
-use super::{Caller, Gateway, compressed_where_worth, raw_body, received};
+use super::{Caller, Gateway, compressed_where_worth, raw_body};
 use crate::call::Report;
 use crate::error::Error;
 
@@ -12,7 +12,7 @@ pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<InvokeModelRequest>,
 ) -> Result<Response<InvokeModelResponse>, Status> {
-    let (ending, caller, message) = received(request);
+    let (ending, caller, message) = gateway.received(request);
     let response = respond(gateway, &caller, message.into(), ending.report()).await;
     ending.of_unary(response, |response, call| response.call = Some(call)).map(compressed_where_worth)
 }

@@ -3,38 +3,30 @@
 use bedrock_inference_adapters::contract::{Event, ReplyHead};
 use bedrock_inference_proto::v1::invoke_model_stream_response::Event as Message;
 use bedrock_inference_proto::v1::{InvokeModelStreamRequest, InvokeModelStreamResponse, PayloadPart};
-use futures_util::stream::{self, BoxStream, StreamExt};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::native::{Form, Native, head, in_kind};
-use super::{Caller, Gateway, received};
+use super::stream::{self, messages};
+use super::{Caller, Gateway};
 use crate::call::{Events, Report};
 use crate::error::Error;
 
 /// The messages of one stream.
-pub(super) type Messages = BoxStream<'static, Result<InvokeModelStreamResponse, Status>>;
+pub(super) type Messages = stream::Messages<InvokeModelStreamResponse>;
 
 pub(super) async fn answer(
     gateway: &Gateway,
     request: Request<InvokeModelStreamRequest>,
 ) -> Result<Response<Messages>, Status> {
-    let (ending, caller, message) = received(request);
+    let (ending, caller, message) = gateway.received(request);
     let (events, head, form) = match begin(gateway, &caller, message.into(), ending.report()).await {
         Ok(begun) => begun,
         Err(error) => return Err(ending.failed(&error)),
     };
-    let messages = stream::unfold(Some((events, ending)), move |state| async move {
-        let (mut events, ending) = state?;
-        match next(&mut events, form, ending.report()).await {
-            Ok(Some(chunk)) => Some((Ok(Message::Chunk(chunk)), Some((events, ending)))),
-            Ok(None) => Some((Ok(Message::Call(ending.answered())), None)),
-            Err(error) => Some((Err(ending.failed(&error)), None)),
-        }
-    });
-    let messages =
-        messages.map(|message| message.map(|event| InvokeModelStreamResponse { event: Some(event) }));
-    let mut response = Response::new(messages.boxed());
+    let last = |report| response(Message::Call(report));
+    let messages = messages(events, ending, move |event| Ok(chunk(event, form)), last);
+    let mut response = Response::new(messages);
     describe(response.metadata_mut(), &head);
     Ok(response)
 }
@@ -52,18 +44,14 @@ async fn begin(
     Ok((reply.events, head, form))
 }
 
-async fn next(events: &mut Events, form: Form, report: &Report) -> Result<Option<PayloadPart>, Error> {
-    while let Some(event) = events.next().await.transpose()? {
-        match event {
-            Event::Raw(chunk) => {
-                let (bytes, json) = in_kind(chunk, form);
-                return Ok(Some(PayloadPart { bytes, json }));
-            }
-            Event::Warning(warning) => report.warn(warning),
-            _ => {}
-        }
-    }
-    Ok(None)
+fn chunk(event: Event, form: Form) -> Option<InvokeModelStreamResponse> {
+    let Event::Raw(body) = event else { return None };
+    let (bytes, json) = in_kind(body, form);
+    Some(response(Message::Chunk(PayloadPart { bytes, json })))
+}
+
+fn response(message: Message) -> InvokeModelStreamResponse {
+    InvokeModelStreamResponse { event: Some(message) }
 }
 
 /// What AWS says in headers goes on as metadata of the same names.

@@ -6,11 +6,12 @@ use bedrock_inference_adapters::contract::Capability;
 use bedrock_inference_proto::v1::{
     ListModelsRequest, ListModelsResponse, Model, ModelCapabilities, ModelLifecycle, ModelLimits,
 };
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::Gateway;
 use crate::catalog::Entry;
-use crate::error::{Error, status};
+use crate::edge::Arrival;
+use crate::error::Error;
 
 /// Models on a page where the request does not say.
 const DEFAULT_PAGE: usize = 100;
@@ -20,13 +21,15 @@ const LARGEST_PAGE: usize = 1000;
 
 pub(super) fn answer(
     gateway: &Gateway,
-    request: &ListModelsRequest,
+    request: &Request<ListModelsRequest>,
 ) -> Result<Response<ListModelsResponse>, Status> {
+    let (report, request) = (Arrival::report(request.extensions()), request.get_ref());
     let size = match usize::try_from(request.page_size) {
         Ok(0) => DEFAULT_PAGE,
         Ok(size) => size.min(LARGEST_PAGE),
         Err(_) => {
-            return Err(status(&Error::invalid("pageSize", "is negative; 0 to 1000 are accepted"), None));
+            let error = Error::invalid("pageSize", "is negative; 0 to 1000 are accepted");
+            return Err(report.status(&error));
         }
     };
     // The token is the last id of the page before, so a page stays right when models are added.

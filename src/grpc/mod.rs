@@ -10,6 +10,7 @@ mod invoke_model;
 mod invoke_model_stream;
 mod list_models;
 mod native;
+mod stream;
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::Extensions;
 use prost::Message;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tower::ServiceExt;
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub catalog: Arc<Catalog>,
     /// Where the service stands.
     pub home: Home,
+    /// The largest message of an answer.
+    pub max_message_bytes: usize,
 }
 
 #[tonic::async_trait]
@@ -99,14 +102,14 @@ impl v1::models_server::Models for Gateway {
         &self,
         request: Request<v1::ListModelsRequest>,
     ) -> Result<Response<v1::ListModelsResponse>, Status> {
-        list_models::answer(self, request.get_ref())
+        list_models::answer(self, &request)
     }
 
     async fn get_model(
         &self,
         request: Request<v1::GetModelRequest>,
     ) -> Result<Response<v1::GetModelResponse>, Status> {
-        get_model::answer(self, request.get_ref())
+        get_model::answer(self, &request)
     }
 }
 
@@ -116,17 +119,17 @@ struct Caller {
     extensions: Extensions,
 }
 
-/// Takes a request apart; its call is watched from here on.
-fn received<M>(request: Request<M>) -> (Ending, Caller, M) {
-    let (metadata, extensions, message) = request.into_parts();
-    let arrived = extensions.get::<Arrival>().map_or_else(Instant::now, |arrival| arrival.at);
-    (Ending::of(Report::begin(arrived)), Caller { metadata, extensions }, message)
-}
-
 impl Gateway {
+    /// Takes a request apart; its call is watched from here on.
+    fn received<M>(&self, request: Request<M>) -> (Ending, Caller, M) {
+        let (metadata, extensions, message) = request.into_parts();
+        let ending = Ending::of(Arrival::report(&extensions), self.max_message_bytes);
+        (ending, Caller { metadata, extensions }, message)
+    }
+
     /// Sends a call through the corridor and returns its reply, whose first content is there.
     async fn begin<M: Into<Asked>>(&self, request: Request<M>) -> Result<(Ending, Reply), Status> {
-        let (ending, caller, message) = received(request);
+        let (ending, caller, message) = self.received(request);
         let reply = match self.call(&caller, message.into(), ending.report()) {
             Ok(call) => self.send(call).await,
             Err(error) => Err(error),

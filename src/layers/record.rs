@@ -1,11 +1,14 @@
 //! Record: every attempt's beginning and end in the call report, and the upstream's name in its errors.
 
+use bedrock_inference_adapters::contract::Event;
+use futures_util::StreamExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
-use crate::call::{CallService, End, Report};
-use crate::error::Error;
+use crate::call::{CallService, End, Reply, Report};
+use crate::catalog::Target;
+use crate::error::{Error, Reason};
 
 /// Writes one attempt into the report, however it ends.
 pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
@@ -13,38 +16,55 @@ pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
         let target = call.target()?.clone();
         let (report, began) = (call.report.clone(), Instant::now());
         report.attempt_begins(&target);
-        let named = move |mut error: Error| {
-            error.upstream.model_id.get_or_insert_with(|| target.model_id.clone());
-            error.upstream.region.get_or_insert_with(|| target.region.clone());
-            error
-        };
+        let asked = call.model_asked.clone();
+        let named = move |error: Error| named(error, &asked, &target);
         let mut unanswered = Unanswered(Some((report.clone(), began)));
         let answer = inside.oneshot(call).await;
         unanswered.0 = None;
         match answer {
             Err(error) => {
+                let error = named(error);
                 if let Some(id) = &error.upstream.request_id {
                     report.aws_request_id(id);
                 }
                 report.attempt_ends(began, &error.reason.name(false));
-                Err(named(error))
+                Err(error)
             }
             Ok(reply) => {
                 report.first_content();
-                let mut reply = reply.on_end(move |end| match end {
-                    End::Complete(usage) => {
-                        usage.iter().for_each(|usage| report.usage(usage));
-                        report.attempt_ends(began, "OK");
+                let counted = report.clone();
+                let events = reply.events.map(move |event| {
+                    // Noted as it passes: a stream that fails behind it has a known usage all the same.
+                    if let Ok(Event::Metadata(metadata)) = &event {
+                        metadata.usage.iter().for_each(|usage| counted.usage(usage));
                     }
-                    End::Failed(error) => report.attempt_ends(began, &error.reason.name(true)),
-                    End::Dropped => report.attempt_ends(began, "CANCELLED"),
+                    event.map_err(&named)
                 });
-                let events = futures_util::StreamExt::map(reply.events, move |event| event.map_err(&named));
-                reply.events = Box::pin(events);
-                Ok(reply)
+                Ok(Reply::new(events).on_end(move |end| match end {
+                    End::Complete(_) => report.attempt_ends(began, "OK"),
+                    End::Failed(error) => report.attempt_ends(began, &error.reason.name(true)),
+                    End::Dropped => report.attempt_ends(began, &dropped()),
+                }))
             }
         }
     })
+}
+
+/// The error with the names of what was called, and with what is only known where both the id that the caller
+/// gave and the one that AWS was called by are.
+fn named(mut error: Error, asked: &str, target: &Target) -> Error {
+    if error.reason == Reason::ModelNotFound {
+        if target.entry.is_none() {
+            error = error.because(Reason::GuardrailNotFound);
+        } else if target.model_id != asked {
+            error = error.because(Reason::CatalogMismatch);
+            error.context =
+                format!("bedrock does not know {}, which the gateway made of {asked}", target.model_id);
+        }
+    }
+    error.upstream.model_id.get_or_insert_with(|| target.model_id.clone());
+    error.upstream.region.get_or_insert_with(|| target.region.clone());
+    error
 }
 
 /// An attempt that nobody has answered yet; dropped as such, its caller went away or was given up.
@@ -53,7 +73,12 @@ struct Unanswered(Option<(Report, Instant)>);
 impl Drop for Unanswered {
     fn drop(&mut self) {
         if let Some((report, began)) = self.0.take() {
-            report.attempt_ends(began, "CANCELLED");
+            report.attempt_ends(began, &dropped());
         }
     }
+}
+
+/// The outcome of an attempt that is dropped before its end.
+fn dropped() -> String {
+    if std::thread::panicking() { Reason::Panic.name(false) } else { "CANCELLED".to_owned() }
 }

@@ -1,12 +1,14 @@
 //! Failures of the SDK, under the reasons of this service.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_bedrockruntime::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::said::Said;
 use crate::error::{Error, Reason, Refusal, refusal};
 
 /// The error that stands for a failure of the SDK.
@@ -29,7 +31,10 @@ where
             if connection.is_some() { connection_lost() } else { unreachable_upstream() }
         }
         _ if caused_by::<CredentialsError>(&failure) => no_credentials(),
-        _ => Error::new(Reason::UpstreamUnknown, "the request could not be made"),
+        SdkError::ConstructionFailure(_) => {
+            Error::new(Reason::ClientBug, "the gateway's own AWS client could not build the request")
+        }
+        _ => Error::new(Reason::UpstreamUnknown, "the AWS client failed in a way that it does not name"),
     };
     error.upstream.request_id = request_id;
     match failure {
@@ -43,11 +48,22 @@ fn refused(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Error 
     let status = response.status().as_u16();
     let header = response.headers().get("x-amzn-errortype");
     let code = error.code().or(header.and_then(|header| header.split(':').next()));
+    // The SDK has read the whole body of a refusal.
+    let said = Said::read(response.body().bytes().unwrap_or_default());
     refusal(&Refusal {
         code: code.unwrap_or_default(),
-        message: error.message().unwrap_or_default(),
+        message: &said.message,
         status: Some(status),
+        retry_after: retry_after(response),
+        original_status: said.original_status,
     })
+}
+
+/// How long AWS advises to wait: its own header in milliseconds, or HTTP's in seconds.
+fn retry_after(response: &HttpResponse) -> Option<Duration> {
+    let number = |name: &str| response.headers().get(name)?.trim().parse().ok();
+    let exact = number("x-amz-retry-after").map(Duration::from_millis);
+    exact.or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
 fn unreadable() -> Error {

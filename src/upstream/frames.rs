@@ -11,6 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use http_body_util::BodyExt;
 
 use super::Frame;
+use super::said::Said;
 use crate::error::{Error, Reason, Refusal, refusal};
 
 /// The largest frame: Bedrock's own limit for a chunk is 1,000,000 bytes before base64.
@@ -85,15 +86,19 @@ fn read(message: &Message) -> Result<Frame, Error> {
             };
             Ok(Frame { event, payload })
         }
-        Some("exception") => Err(refusal(&Refusal {
-            code: &header(message, ":exception-type").unwrap_or_default(),
-            message: &text_of(message.payload()),
-            status: None,
-        })),
+        Some("exception") => {
+            let said = Said::read(message.payload());
+            Err(refusal(&Refusal {
+                code: &header(message, ":exception-type").unwrap_or_default(),
+                message: &said.message,
+                original_status: said.original_status,
+                ..Refusal::default()
+            }))
+        }
         Some("error") => Err(refusal(&Refusal {
             code: &header(message, ":error-code").unwrap_or_default(),
             message: &header(message, ":error-message").unwrap_or_default(),
-            status: None,
+            ..Refusal::default()
         })),
         _ => Err(corrupt("a frame has no known :message-type")),
     }
@@ -118,13 +123,6 @@ fn header(message: &Message, name: &str) -> Option<String> {
         HeaderValue::String(value) => Some(value.as_str().to_owned()),
         _ => None,
     }
-}
-
-/// The `message` member of an exception's payload.
-fn text_of(payload: &Bytes) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
-    let text = json.as_ref().and_then(|json| json.get("message").or_else(|| json.get("Message")));
-    text.and_then(|text| text.as_str()).unwrap_or_default().to_owned()
 }
 
 fn truncated(context: &str) -> Error {

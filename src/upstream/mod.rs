@@ -4,6 +4,7 @@ mod aws;
 mod failure;
 mod frames;
 mod raw;
+mod said;
 mod start;
 
 use std::fmt::Debug;

@@ -14,7 +14,7 @@ use aws_smithy_http_client::pool::{ConnectionPool, DriverSpawner, Partition, Par
 use aws_smithy_http_client::tls;
 use tokio::runtime::Handle;
 
-use super::AwsBedrock;
+use super::{AwsBedrock, Bedrock};
 use crate::config::{AwsSettings, Timeouts};
 
 /// Idle connections are closed before the load balancers on the way (350 s) forget them.
@@ -24,7 +24,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(50);
 #[derive(Debug)]
 pub struct Started {
     /// Bedrock.
-    pub bedrock: Arc<AwsBedrock>,
+    pub bedrock: Arc<dyn Bedrock>,
     /// The home region.
     pub region: String,
     /// Whether requests can be signed.
@@ -128,7 +128,7 @@ fn credentials(shared: &SdkConfig) -> Result<Credentials, StartError> {
 }
 
 /// SDK retries are off: repeating a paid call is for one layer of ours to decide.
-fn connect(base: Builder, connections: usize, timeouts: &Timeouts) -> Result<Arc<AwsBedrock>, StartError> {
+fn connect(base: Builder, connections: usize, timeouts: &Timeouts) -> Result<Arc<dyn Bedrock>, StartError> {
     let timeout = TimeoutConfig::builder().connect_timeout(timeouts.connect).build();
     let base = base
         .retry_config(RetryConfig::disabled())

@@ -7,7 +7,7 @@ use bedrock_inference_emulator::Pace;
 use bedrock_inference_proto::v1::{CallOptions, ConverseStreamRequest, OnDisconnect};
 use tonic::{Code, Request};
 
-use crate::stage::{CLAUDE, Stage, ask, ask_stream, reason, report};
+use crate::stage::{CLAUDE, Stage, ask, ask_stream, reason, report, told};
 
 fn with_policy(policy: OnDisconnect) -> ConverseStreamRequest {
     let options = CallOptions { on_disconnect: policy.into(), ..CallOptions::default() };
@@ -114,6 +114,7 @@ async fn the_callers_deadline_is_deadline_exceeded_before_and_after_content() {
             "{fault}"
         );
         assert_eq!(report(&status).attempts.len(), 1, "{fault}");
+        assert_eq!(told(&status, "billed"), if opened { "partial" } else { "unknown" }, "{fault}");
         stage.emulator.wait_for(|counts| counts.aborted >= 1).await;
         stage.emulator.reset_calls();
     }
@@ -127,6 +128,7 @@ async fn nothing_is_begun_for_a_deadline_that_has_passed() {
         request.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
         let status = stage.clockless().converse(request).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "CLIENT_DEADLINE"));
+        assert_eq!(told(&status, "billed"), "none");
     }
     stage.inference().converse(ask(CLAUDE, "hello")).await.unwrap();
     assert_eq!(stage.emulator.counts().started, 1);

@@ -17,10 +17,13 @@ mod reflected;
 mod stage;
 
 mod a_cancel_reaches_the_upstream;
+mod a_panic_ends_one_call;
 mod aws_json_works_as_it_stands;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
 mod every_clock_has_its_own_error;
+mod every_cut_is_noticed;
+mod every_error_is_typed;
 mod every_member_survives;
 mod guardrails_judge;
 mod models_resolve;

@@ -1,11 +1,13 @@
 //! The stage of every test: an emulator, the service in front of it, and a client.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bedrock_inference::app::{self, AppError};
 use bedrock_inference::config::{RouteSetting, Settings, UpstreamKind};
-use bedrock_inference::upstream;
+use bedrock_inference::error::{DOMAIN, MAX_DETAILS, Reason};
+use bedrock_inference::upstream::{self, Bedrock};
 use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
 use bedrock_inference_proto::v1::models_client::ModelsClient;
@@ -20,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{ErrorInfo, StatusExt};
 
 pub const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 pub const NOVA: &str = "amazon.nova-lite-v1:0";
@@ -50,28 +52,42 @@ impl Stage {
     /// Nobody listens where Bedrock should be.
     pub async fn with_upstream_gone() -> Self {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        Self::on(&format!("http://{closed}"), |_| {}).await
+        Self::in_front_of(&format!("http://{closed}")).await
+    }
+
+    /// Something else stands where Bedrock should be.
+    pub async fn in_front_of(url: &str) -> Self {
+        Self::on(url, |_| {}, |bedrock| bedrock).await
+    }
+
+    /// The emulator with something around it.
+    pub async fn over(around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>) -> Self {
+        Self::on("", |_| {}, around).await
     }
 
     pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on("", change).await
+        Self::on("", change, |bedrock| bedrock).await
     }
 
     /// The service asks for TLS; `channel` is not connected, and nobody waits until the service is ready.
     pub async fn behind_tls(change: impl FnOnce(&mut Settings)) -> Self {
-        let Raised { emulator, addr, shutdown, service } = Raised::on("", change).await;
+        let Raised { emulator, addr, shutdown, service } = Raised::on("", change, |bedrock| bedrock).await;
         let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
         Self { emulator, addr, channel, shutdown, service }
     }
 
     /// Why the service does not start.
     pub async fn refused(change: impl FnOnce(&mut Settings)) -> String {
-        Raised::on("", change).await.service.await.unwrap().unwrap_err().to_string()
+        Raised::on("", change, |bedrock| bedrock).await.service.await.unwrap().unwrap_err().to_string()
     }
 
     /// On the upstream at this URL, or on the emulator where it is empty.
-    async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
-        let Raised { emulator, addr, shutdown, service } = Raised::on(url, change).await;
+    async fn on(
+        url: &str,
+        change: impl FnOnce(&mut Settings),
+        around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>,
+    ) -> Self {
+        let Raised { emulator, addr, shutdown, service } = Raised::on(url, change, around).await;
         let channel = app::wait_until_ready(addr, Duration::from_secs(10)).await.unwrap();
         Self { emulator, addr, channel, shutdown, service }
     }
@@ -117,12 +133,17 @@ struct Raised {
 }
 
 impl Raised {
-    async fn on(url: &str, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn on(
+        url: &str,
+        change: impl FnOnce(&mut Settings),
+        around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>,
+    ) -> Self {
         let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
         let url = if url.is_empty() { emulator.url() } else { url.to_owned() };
         let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
         change(&mut settings);
-        let started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
+        let mut started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
+        started.bedrock = around(started.bedrock);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -171,12 +192,31 @@ pub fn name(event: &Event) -> &'static str {
     }
 }
 
-/// The reason of a status: `ErrorInfo.reason`.
+/// The reason of a status: `ErrorInfo.reason`. Every status must be typed, and small enough for any proxy.
 pub fn reason(status: &Status) -> String {
+    let info = error_info(status);
+    assert_eq!(info.domain, DOMAIN);
+    let known =
+        Reason::ALL.iter().any(|reason| [false, true].map(|late| reason.name(late)).contains(&info.reason));
+    assert!(known, "{} is no reason", info.reason);
+    for key in ["model", "region", "upstream_code", "upstream_request_id", "attempts", "retryable", "billed"]
+    {
+        assert!(info.metadata.contains_key(key), "{} without {key}: {info:?}", info.reason);
+    }
+    assert!(status.details().len() <= MAX_DETAILS, "{}: {} bytes", info.reason, status.details().len());
+    let request = status.get_error_details().request_info().map(|info| info.request_id.clone());
+    assert!(request.is_some_and(|id| !id.is_empty()), "{} without a request id", info.reason);
+    info.reason
+}
+
+/// What `ErrorInfo.metadata` says under this key; empty where it is not there.
+pub fn told(status: &Status, key: &str) -> String {
+    error_info(status).metadata.get(key).cloned().unwrap_or_default()
+}
+
+fn error_info(status: &Status) -> ErrorInfo {
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
-    assert_eq!(info.domain, "bedrock.inference.v1");
-    info.reason.clone()
+    details.error_info().cloned().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"))
 }
 
 /// The call report among a status's details.

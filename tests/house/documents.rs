@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::tree::{files, read};
+use bedrock_inference::error::{Reason, Repeat};
+use tonic::Code;
+
+use crate::tree::{files, read, snake};
 
 /// Every key of the configuration, from the structs of `config`: `timeouts.idle`.
 fn keys() -> Vec<String> {
@@ -84,4 +87,35 @@ fn the_readme_and_ci_run_the_same_tests() {
 fn every_version_has_a_changelog_section() {
     let changelog = read("CHANGELOG.md");
     assert!(changelog.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
+}
+
+/// The row of the table that begins with this reason, column by column.
+fn row_of(table: &str, reason: &str) -> Vec<String> {
+    let row = table.lines().find(|line| line.starts_with(&format!("| `{reason}` |")));
+    let row = row.unwrap_or_else(|| panic!("docs/errors.md has no row of {reason}"));
+    row.trim_matches('|').split('|').map(|column| column.trim().to_owned()).collect()
+}
+
+#[test]
+fn every_reason_is_documented_as_it_is() {
+    let document = read("docs/errors.md");
+    let (before, after) = document.split_once("## After the first content").unwrap();
+    for reason in Reason::ALL {
+        let name = reason.name(false);
+        let row = row_of(before, &name);
+        let code = snake(&format!("{:?}", reason.code(false))).to_uppercase();
+        assert_eq!(row[1], code, "{name}");
+        assert!(row[3].starts_with(reason.billed().name()), "{name} is billed {:?}", reason.billed());
+        let least = match reason.repeat() {
+            Repeat::Futile => "no".to_owned(),
+            Repeat::Sensible => "yes".to_owned(),
+            Repeat::After(least, _) => format!("{}", least.as_secs_f64()),
+        };
+        assert!(row[4].starts_with(&least), "{name} is repeated after {least}, not {}", row[4]);
+        // What keeps its name under another code has to be named; rules cover the others.
+        let (kept, named) = (reason.name(true) == name, after.contains(&format!("`{name}`")));
+        let turned = reason.code(true) != reason.code(false) || reason.code(true) == Code::Aborted;
+        assert!(named || !(kept && turned), "{name} after the first content");
+        assert!(kept || !named, "{name} has another name after the first content");
+    }
 }

@@ -88,6 +88,10 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Respo
             Err(broken_off())
         }
         Some(Fault::Garbage) => Ok(reply::whole(StatusCode::OK, "text/html", GARBAGE, Some(call.open))),
+        Some(Fault::Http(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            Ok(reply::whole(status, "text/html", GARBAGE, Some(call.open)))
+        }
         Some(Fault::Reply(body)) => Ok(reply::whole(StatusCode::OK, JSON, body.to_string(), Some(call.open))),
         Some(Fault::Events(events)) => {
             let events = scripted(events, call.operation);
@@ -162,8 +166,10 @@ async fn send(
             if !due.is_zero() {
                 sleep_until(call.arrived + due).await;
             }
-            if matches!(fault, Some(Fault::Cut(_) | Fault::CutMidFrame(_))) {
-                body.truncate(body.len() / 2);
+            match fault {
+                Some(Fault::Cut(_) | Fault::CutMidFrame(_)) => body.truncate(body.len() / 2),
+                Some(Fault::CutByte(after)) => body.truncate(usize::try_from(after).unwrap_or(usize::MAX)),
+                _ => {}
             }
             let mut response = reply::whole(StatusCode::OK, JSON, body, Some(call.open));
             response.headers_mut().extend(headers);

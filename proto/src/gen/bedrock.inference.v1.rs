@@ -34,7 +34,7 @@ pub struct CallOptions {
     >,
 }
 /// What the gateway did around a call. The last message of a stream, a member of every reply, and a detail of
-/// every error that a call's own handler gives.
+/// every error.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CallReport {
     /// The caller's own id, or the one that the gateway made.

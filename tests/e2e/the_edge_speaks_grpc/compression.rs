@@ -11,7 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::raw::{self, CONVERSE, CONVERSE_STREAM, framed, frames, grpc, header};
-use crate::stage::{NOVA, Stage, ask, ask_stream};
+use crate::stage::{NOVA, Stage, ask, ask_stream, reason};
 
 const ENCODINGS: [(CompressionEncoding, &str); 2] = [(Gzip, "gzip"), (Zstd, "zstd")];
 
@@ -108,6 +108,10 @@ async fn an_unknown_encoding_is_unimplemented_and_names_the_known_ones() {
             assert_eq!(status, Some("12"), "{path} {encoding}");
             let accepted = header(&reply.headers, "grpc-accept-encoding").unwrap_or_default();
             assert!(accepted.contains("gzip") && accepted.contains("zstd"), "{path}: {accepted:?}");
+            if path.starts_with("/bedrock.") {
+                let status = tonic::Status::from_header_map(&reply.headers).unwrap();
+                assert_eq!(reason(&status), "UNSUPPORTED_ENCODING", "{path} {encoding}");
+            }
         }
     }
     assert_eq!(stage.emulator.counts().started, 0);
@@ -136,6 +140,7 @@ async fn a_decompression_bomb_is_refused_at_the_size_limit() {
         let mut client = InferenceClient::new(stage.channel.clone()).send_compressed(encoding);
         let status = client.converse(Request::new(bomb.clone())).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted, "{name}: {status:?}");
+        assert_eq!(reason(&status), "MESSAGE_TOO_LARGE", "{name}");
     }
     assert_eq!(stage.emulator.counts().started, 0);
     stage.inference().converse(ask(NOVA, "hello")).await.unwrap();

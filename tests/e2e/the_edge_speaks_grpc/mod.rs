@@ -5,6 +5,7 @@ mod connections;
 mod deadlines;
 mod health;
 mod message_sizes;
-mod raw;
+pub mod raw;
 mod reflection;
 mod web;
+mod what_cannot_be_read;

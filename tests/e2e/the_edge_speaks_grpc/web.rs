@@ -83,10 +83,11 @@ fn from_headers(reply: &Reply) -> tonic::Status {
 }
 
 /// Headers of ours that a page must be able to read.
-const EXPOSED: [&str; 6] = [
+const EXPOSED: [&str; 7] = [
     "grpc-status",
     "grpc-message",
     "grpc-status-details-bin",
+    "grpc-retry-pushback-ms",
     "x-amzn-bedrock-content-type",
     "x-amzn-bedrock-performanceconfig-latency",
     "x-amzn-bedrock-service-tier",
@@ -108,6 +109,16 @@ async fn an_error_can_be_read_with_its_details() {
     let request = web(&stage, CONVERSE, "application/grpc-web+proto").header("grpc-timeout", "soon");
     let reply = raw::send(&raw::http1(), request, framed(&ask(NOVA, "hello"))).await;
     assert_eq!(reason(&from_headers(&reply)), "INVALID_DEADLINE");
+    let refused = [
+        (CONVERSE, &[0, 0, 0, 0, 2, 0xff, 0xff][..], "MALFORMED_MESSAGE"),
+        (CONVERSE, &[0, 0xff, 0xff, 0xff, 0xff, 0], "MESSAGE_TOO_LARGE"),
+        ("/bedrock.inference.v1.Inference/Divine", &[0, 0, 0, 0, 0], "UNKNOWN_METHOD"),
+    ];
+    for (path, body, expected) in refused {
+        let request = web(&stage, path, "application/grpc-web+proto");
+        let reply = raw::send(&raw::http1(), request, Bytes::from_static(body)).await;
+        assert_eq!(reason(&from_headers(&reply)), expected, "{path}");
+    }
 }
 
 #[tokio::test]
