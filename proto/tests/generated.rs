@@ -12,6 +12,8 @@
 
 #[path = "generate/codec.rs"]
 mod codec;
+#[path = "generate/limits.rs"]
+mod limits;
 #[path = "generate/model.rs"]
 mod model;
 

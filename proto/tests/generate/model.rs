@@ -25,7 +25,11 @@ pub(crate) struct Shape {
     #[serde(default)]
     pub(crate) document: bool,
     pub(crate) member: Option<Reference>,
+    pub(crate) key: Option<Reference>,
     pub(crate) value: Option<Reference>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+    pub(crate) pattern: Option<String>,
 }
 
 /// A reference to a shape.
@@ -77,6 +81,19 @@ impl Shape {
             .iter()
             .filter(|(_, member)| member.get("location").is_none())
             .map(|(name, member)| (name.as_str(), member["shape"].as_str().unwrap().to_owned()))
+    }
+
+    /// Members that stand in the URI, but for the model id, which is the gateway's own matter.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, String)> {
+        self.members
+            .iter()
+            .filter(|(name, member)| member["location"] == "uri" && name.as_str() != "modelId")
+            .map(|(name, member)| (name.as_str(), member["shape"].as_str().unwrap().to_owned()))
+    }
+
+    /// Whether a structure cannot be sent without the member.
+    pub(crate) fn requires(&self, member: &str) -> bool {
+        self.required.iter().any(|required| required == member)
     }
 }
 
