@@ -26,7 +26,7 @@ pub use grammar::Grammar;
 pub use members::{Members, unknown_member, unknown_warning};
 pub use metrics::{BedrockMeter, InvocationMetrics};
 use model::ModelTable;
-pub use model::{Capability, Lifecycle, Limits, Model, RouteRule};
+pub use model::{Capability, Lifecycle, Limits, Model, Refused, RouteRule};
 pub use refusals::{CONVERSE_ONLY, Refusals};
 pub use unfold::unfold;
 pub use usage::token_counts;
