@@ -63,13 +63,13 @@ fn valid(model: &Model, name: &str) -> Value {
                 .map(|(member, target)| (member.to_owned(), valid(model, &target)))
                 .collect(),
         ),
-        "list" => (0..least(shape).max(1)).map(|_| valid(model, entry(shape))).collect(),
+        "list" => (0..shape.least().max(1)).map(|_| valid(model, entry(shape))).collect(),
         "map" => json!({ "key": valid(model, &shape.value.as_ref().unwrap().shape) }),
-        "string" => json!(text(shape, least(shape).max(1))),
+        "string" => json!(shape.text(shape.least().max(1))),
         "integer" | "long" => json!(shape.min.unwrap_or(1.0) as i64),
         "float" | "double" => json!(shape.min.unwrap_or(0.5)),
         "boolean" => json!(true),
-        "blob" => blob(least(shape)),
+        "blob" => blob(shape.least()),
         other => panic!("{name} is a {other}"),
     }
 }
@@ -100,7 +100,7 @@ fn cases(model: &Model, name: &str) -> Vec<Case> {
         }
         "map" => map(model, shape, &mut cases),
         "string" => {
-            counts(shape, |count| Some(json!(text(shape, count))), &mut cases);
+            counts(shape, |count| Some(json!(shape.text(count))), &mut cases);
             if shape.pattern.is_some() {
                 cases.push(Case::broken(json!("!"), ""));
             }
@@ -135,7 +135,7 @@ fn structure(model: &Model, name: &str, cases: &mut Vec<Case>) {
         let unset = |case: &Case| case.body == json!([]) && !shape.requires(member);
         let inner = self::cases(model, &target).into_iter().filter(|case| !unset(case));
         cases.extend(inner.map(|case| case.inside(member, |body| with(member, Some(body)))));
-        if shape.requires(member) && (model.shape(&target).kind != "list" || least(model.shape(&target)) > 0)
+        if shape.requires(member) && (model.shape(&target).kind != "list" || model.shape(&target).least() > 0)
         {
             cases.push(Case::broken(with(member, None), member));
         }
@@ -163,9 +163,9 @@ fn counts(shape: &Shape, value: impl Fn(usize) -> Option<Value>, cases: &mut Vec
             cases.push(Case { body, broken: (!good).then(String::new) });
         }
     };
-    if least(shape) > 0 {
-        at(least(shape), true);
-        at(least(shape) - 1, false);
+    if shape.least() > 0 {
+        at(shape.least(), true);
+        at(shape.least() - 1, false);
     }
     if let Some(most) = shape.max {
         at(most as usize, true);
@@ -173,26 +173,8 @@ fn counts(shape: &Shape, value: impl Fn(usize) -> Option<Value>, cases: &mut Vec
     }
 }
 
-fn least(shape: &Shape) -> usize {
-    shape.min.unwrap_or(0.0) as usize
-}
-
 fn entry(shape: &Shape) -> &str {
     &shape.member.as_ref().unwrap().shape
-}
-
-/// Text of so many characters that matches the shape's pattern.
-fn text(shape: &Shape, length: usize) -> String {
-    match shape.pattern.as_deref() {
-        Some("[0-9]{12}") => "123456789012".to_owned(),
-        Some("(|([1-9][0-9]{0,7})|(DRAFT))") => "1".to_owned(),
-        Some(pattern) if pattern.starts_with("s3://") && length > 8 => {
-            format!("s3://abc/{}", "\u{e4}".repeat(length - 9))
-        }
-        Some(pattern) if pattern.starts_with("s3://") && length > 0 => "s3://abc".to_owned(),
-        Some(_) => "a".repeat(length),
-        None => "\u{1F980}".repeat(length),
-    }
 }
 
 fn blob(bytes: usize) -> Value {

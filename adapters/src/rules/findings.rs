@@ -16,6 +16,15 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// The same findings of a request inside another, as the member of this path.
+    #[must_use]
+    pub fn inside(mut self, path: &str) -> Self {
+        for finding in self.by_service.iter_mut().chain(&mut self.by_model) {
+            finding.path.insert_str(0, &format!("{path}."));
+        }
+        self
+    }
+
     /// Notes what Converse refuses.
     pub(super) fn of_service(&mut self, path: impl Into<String>, description: impl Into<String>) {
         note(&mut self.by_service, path, description);

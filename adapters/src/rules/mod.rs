@@ -7,6 +7,7 @@
 mod conversation;
 mod fields;
 mod findings;
+mod invoke;
 mod media;
 mod messages;
 mod parameters;
@@ -17,7 +18,7 @@ mod tools;
 
 use bedrock_inference_proto::v1::{ConverseStreamRequest, ConverseTokensRequest};
 
-use crate::contract::{Capability, Model};
+use crate::contract::{Capability, InvokeHeaders, Mode, Model};
 use conversation::Conversation;
 pub use findings::Findings;
 
@@ -41,6 +42,14 @@ pub fn check(model: &Model, request: &ConverseStreamRequest) -> Findings {
 pub fn check_count(model: &Model, request: &ConverseTokensRequest) -> Findings {
     let mut findings = Findings::default();
     check_conversation(model, &Conversation::from(request), &mut findings);
+    findings
+}
+
+/// What is refused of a native body's call; the body itself is not looked into.
+#[must_use]
+pub fn check_invoke(model: &Model, headers: &InvokeHeaders, mode: Mode) -> Findings {
+    let mut findings = Findings::default();
+    invoke::check(model, headers, mode, &mut findings);
     findings
 }
 

@@ -94,7 +94,8 @@ fn check_answers(conversation: &Conversation<'_>, findings: &mut Findings) {
             let Kind::ToolResult(result) = block.kind else { continue };
             let Some(id) = result.tool_use_id.as_deref() else { continue };
             let own = block.role != Role::User && uses.get(id).is_some_and(|tool_use| tool_use.runs_itself);
-            if own || result.r#type.is_some() {
+            // A result of some type that nobody knows may belong elsewhere; as an answer it still counts.
+            if own || (result.r#type.is_some() && !asked.contains_key(id)) {
                 continue;
             }
             let path = || format!("{}.toolUseId", block.path());
