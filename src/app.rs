@@ -158,8 +158,9 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
 }
 
 fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<Gateway, AppError> {
-    let catalog = Arc::new(Catalog::built_in().map_err(AppError::Config)?);
+    let catalog = Catalog::built_in().map_err(AppError::Config)?.with_unknown(settings.unknown_models);
     known(&settings.models, &catalog).map_err(AppError::Config)?;
+    let catalog = Arc::new(catalog);
     let home = Home { region: started.region.clone(), geography: settings.aws.geography.clone() };
     let corridor = corridor(Parts {
         catalog: Arc::clone(&catalog),

@@ -29,6 +29,8 @@ pub struct Settings {
     pub upstream: UpstreamKind,
     /// Which side of Bedrock's API conversations take that insist on none.
     pub route: RouteSetting,
+    /// What becomes of calls to models that the catalogue does not know.
+    pub unknown_models: UnknownModels,
     /// How Bedrock is reached.
     pub aws: AwsSettings,
     /// The gRPC server.
@@ -61,6 +63,16 @@ pub enum RouteSetting {
     Native,
     /// Converse.
     Converse,
+}
+
+/// What becomes of calls to models that the catalogue does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownModels {
+    /// They are refused.
+    Refuse,
+    /// They go by Converse, or as they stand, with warnings about what could not be checked.
+    Warn,
 }
 
 /// How Bedrock is reached. What is unset comes from where the AWS SDK looks for it.
@@ -106,6 +118,7 @@ impl Default for Settings {
             insecure: false,
             upstream: UpstreamKind::Aws,
             route: RouteSetting::Auto,
+            unknown_models: UnknownModels::Refuse,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             timeouts: Timeouts::default(),

@@ -8,7 +8,7 @@ use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
 use crate::config::RouteSetting;
 use crate::invoke::invoke;
-use crate::layers::{Flights, first_content, flight, idle, record, resolve, total};
+use crate::layers::{Flights, first_content, flight, idle, record, resolve, total, validate};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -35,6 +35,8 @@ pub fn corridor(parts: Parts) -> CallService {
         // [admission]: permits and queue come first, so that a full house costs nothing.
         // A model that nobody knows must not reach anything that is paid or stored.
         .layer(resolve(parts.catalog, parts.home))
+        // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.
+        .layer(validate())
         // [policy]: the tenant's models, caps and defaults, before the request becomes a key.
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.

@@ -5,6 +5,7 @@
 //!
 //! - [`contract`]: the trait, the events, their grammar, the fold.
 //! - [`converse`]: the Converse side of Bedrock, shared by every family.
+//! - [`rules`]: what Converse and the models refuse, known beforehand.
 //! - one folder a family, with the same rooms in each.
 
 pub mod contract;
@@ -13,6 +14,7 @@ pub mod converse;
 pub mod claude;
 pub mod generic;
 pub mod nova;
+pub mod rules;
 pub mod titan;
 
 use contract::Family;

@@ -6,13 +6,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::disallowed_methods,
     reason = "tests"
 )]
 
 #[path = "generate/codec.rs"]
 mod codec;
+#[path = "generate/limits.rs"]
+mod limits;
 #[path = "generate/model.rs"]
+#[expect(dead_code, reason = "the samplers use the rest")]
 mod model;
 
 use std::path::{Path, PathBuf};

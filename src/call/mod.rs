@@ -1,6 +1,7 @@
 //! One call on its way through the service.
 
 mod clocks;
+mod mistakes;
 mod options;
 mod reply;
 mod report;
@@ -8,6 +9,7 @@ mod request;
 
 use std::sync::Arc;
 
+use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{OnDisconnect, Route};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
@@ -17,6 +19,7 @@ use crate::error::{Error, Reason};
 use crate::principal::Principal;
 
 pub use clocks::Clocks;
+pub use mistakes::refusal;
 pub use reply::{End, Events, Reply};
 pub use report::Report;
 pub use request::{Asked, InvokeCall, Request};
@@ -46,6 +49,8 @@ pub struct Call {
     pub on_disconnect: OnDisconnect,
     /// Where to send it; empty until `resolve`.
     pub targets: Vec<Target>,
+    /// Options that cannot be honoured; `validate` refuses them together with the rest.
+    pub mistakes: Vec<Violation>,
     /// What is reported of it at the end.
     pub report: Report,
 }
@@ -56,7 +61,8 @@ impl Call {
     /// `model_header` is the metadata `x-bedrock-model-id`, for bodies that came without `modelId`.
     ///
     /// # Errors
-    /// `INVALID_REQUEST` for a missing model id or an option that cannot be honoured.
+    /// `INVALID_REQUEST` for a missing model id or a request that cannot be made, with every other mistake that
+    /// shows without knowing the model.
     pub fn new(
         principal: Principal,
         deadline: Option<Instant>,
@@ -65,19 +71,29 @@ impl Call {
         report: Report,
     ) -> Result<Self, Error> {
         let options = asked.options.unwrap_or_default();
+        let mut mistakes = Vec::new();
         if let Some(id) = &options.request_id {
-            check_request_id(id)?;
-            report.named(id);
+            match check_request_id(id) {
+                None => report.named(id),
+                mistake => mistakes.extend(mistake),
+            }
         }
-        options::check(&options, &report)?;
+        mistakes.extend(options::check(&options, &report));
         let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
         let needs_model = asked.request.as_ref().map_or(true, Request::needs_model);
-        if needs_model {
-            check_model_id(&model_asked)?;
+        let unnamed = if needs_model { check_model_id(&model_asked) } else { None };
+        if needs_model && unnamed.is_none() {
             report.asked(&model_asked);
         }
-        let request = Arc::new(asked.request?);
+        let request = match (asked.request, unnamed) {
+            (Ok(request), None) => Arc::new(request),
+            (request, unnamed) => {
+                mistakes.extend(request.map_or_else(|unmakeable| unmakeable, |request| request.mistakes()));
+                mistakes.extend(unnamed);
+                return Err(refusal(mistakes));
+            }
+        };
         let on_disconnect = match options.on_disconnect() {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
@@ -91,6 +107,7 @@ impl Call {
             route: options.route(),
             on_disconnect,
             targets: Vec::new(),
+            mistakes,
             report,
         })
     }
@@ -110,23 +127,21 @@ impl Call {
     }
 }
 
-fn check_model_id(id: &str) -> Result<(), Error> {
-    if id.is_empty() {
-        return Err(Error::invalid("modelId", "is not set, and neither is metadata x-bedrock-model-id"));
-    }
-    if id.len() > LONGEST_MODEL_ID {
-        let context = format!("has {} bytes; at most {LONGEST_MODEL_ID} are accepted", id.len());
-        return Err(Error::invalid("modelId", context));
-    }
-    Ok(())
+fn check_model_id(id: &str) -> Option<Violation> {
+    let description = match id.len() {
+        0 => "is not set, and neither is metadata x-bedrock-model-id".to_owned(),
+        1..=LONGEST_MODEL_ID => return None,
+        length => format!("has {length} bytes; at most {LONGEST_MODEL_ID} are accepted"),
+    };
+    Some(Violation { path: "modelId".to_owned(), description })
 }
 
-fn check_request_id(id: &str) -> Result<(), Error> {
+fn check_request_id(id: &str) -> Option<Violation> {
     if (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) {
-        return Ok(());
+        return None;
     }
     let length = id.len();
-    let context =
+    let description =
         format!("has {length} bytes; 1 to 128 printable ASCII characters without spaces are accepted");
-    Err(Error::invalid("options.requestId", context))
+    Some(Violation { path: "options.requestId".to_owned(), description })
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bedrock_inference_adapters::contract::token_counts;
+use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{
     Attempt, CacheStatus, CallReport, Route, Timings, TokenUsage, Warning, WarningKind,
 };
@@ -77,6 +78,27 @@ impl Report {
             kind: WarningKind::UnsupportedOption.into(),
             path: path.to_owned(),
             message: message.to_owned(),
+        });
+    }
+
+    /// Notes that nothing is known of the model.
+    pub fn unknown_model(&self) {
+        self.warn(Warning {
+            kind: WarningKind::UnknownModel.into(),
+            path: "modelId".to_owned(),
+            message: "is not in the catalogue; what the model takes could not be checked".to_owned(),
+        });
+    }
+
+    /// Notes something that a model of the catalogue would be refused for; of this one nothing is known.
+    pub fn unchecked(&self, finding: &Violation) {
+        self.warn(Warning {
+            kind: WarningKind::UnknownModel.into(),
+            path: finding.path.clone(),
+            message: format!(
+                "may be refused, since the model is not in the catalogue: {}",
+                finding.description
+            ),
         });
     }
 

@@ -1,10 +1,9 @@
 //! What a call asks of Bedrock.
 
 use bedrock_inference_adapters::contract::{ConverseCall, InvokeHeaders, Mode};
+use bedrock_inference_proto::codec::{self, Violation, beside};
 use bedrock_inference_proto::v1;
 use bytes::Bytes;
-
-use crate::error::Error;
 
 /// What goes upstream, before any target is known.
 #[derive(Debug, Clone)]
@@ -37,8 +36,8 @@ pub struct Asked {
     pub model_id: Option<String>,
     /// The member `options`.
     pub options: Option<v1::CallOptions>,
-    /// The rest, or why it cannot be accepted: then the refusal still names the call.
-    pub request: Result<Request, Error>,
+    /// The rest, or every reason why it cannot be made: then the refusal still names the call.
+    pub request: Result<Request, Vec<Violation>>,
 }
 
 impl Request {
@@ -52,10 +51,50 @@ impl Request {
         }
     }
 
+    /// What AWS's service model refuses of it, whatever the model.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<Violation> {
+        match self {
+            Self::Converse(call) => codec::check(&call.request),
+            Self::Invoke(call) => call.mistakes(),
+            Self::CountTokens(count) => codec::check(&**count),
+            Self::ApplyGuardrail(verdict) => codec::check(&**verdict),
+        }
+    }
+
     /// Whether it is for a model.
     pub(super) fn needs_model(&self) -> bool {
         !matches!(self, Self::ApplyGuardrail(_))
     }
+}
+
+impl InvokeCall {
+    /// What AWS's service model refuses, and headers that cannot travel.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<Violation> {
+        let headers = &self.headers;
+        let limited = [
+            ("guardrailIdentifier", &headers.guardrail_identifier, &beside::GUARDRAIL_IDENTIFIER),
+            ("guardrailVersion", &headers.guardrail_version, &beside::GUARDRAIL_VERSION),
+            ("requestMetadata", &headers.request_metadata, &beside::REQUEST_METADATA_JSON),
+        ];
+        let beyond = limited.into_iter().filter_map(|(path, value, limits)| {
+            let value = value.as_deref().filter(|value| travels(value))?;
+            limits.check_text(path, value)
+        });
+        let stuck = headers.all().into_iter().filter(|(_, value)| value.is_some_and(|value| !travels(value)));
+        let stuck = stuck.map(|(path, _)| Violation {
+            path: path.to_owned(),
+            description: "holds characters that an HTTP header cannot; printable ASCII is accepted"
+                .to_owned(),
+        });
+        beside::BODY.check_bytes("body", &self.body).into_iter().chain(beyond).chain(stuck).collect()
+    }
+}
+
+/// Whether an HTTP header can hold it.
+fn travels(value: &str) -> bool {
+    value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 impl From<ConverseCall> for Asked {

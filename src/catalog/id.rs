@@ -39,6 +39,12 @@ impl<'a> ModelId<'a> {
         }
     }
 
+    /// Any other ARN, taken as it stands in its own region.
+    pub(super) fn opaque(asked: &'a str) -> Self {
+        let region = asked.split(':').nth(3).filter(|region| is_region(region));
+        Self { base: asked, profile: None, region }
+    }
+
     fn from_name(name: &'a str, region: Option<&'a str>) -> Self {
         match name.split_once('.') {
             // A geography is followed by the provider, so another dot must come.

@@ -2,6 +2,7 @@
 
 mod id;
 mod target;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use bedrock_inference_adapters::FAMILIES;
 use bedrock_inference_adapters::contract::{Model, ModelAdapter};
 
+use crate::config::UnknownModels;
 use crate::error::{Error, Reason};
 
 pub use target::{Home, Target};
@@ -19,6 +21,7 @@ use id::ModelId;
 #[derive(Debug)]
 pub struct Catalog {
     models: BTreeMap<String, Arc<Entry>>,
+    unknown: UnknownModels,
 }
 
 /// A model and who speaks for it.
@@ -28,6 +31,8 @@ pub struct Entry {
     pub model: Model,
     /// Its family's adapter.
     pub adapter: &'static dyn ModelAdapter,
+    /// Whether the catalogue has it; one that is made up for an unknown id can do nothing that is known.
+    pub known: bool,
 }
 
 impl Catalog {
@@ -43,13 +48,19 @@ impl Catalog {
                 family.read_models().map_err(|error| format!("models.toml of {name}: {error}"))?;
             for model in models_of_family {
                 let id = model.id.clone();
-                let entry = Arc::new(Entry { model, adapter: family.adapter });
+                let entry = Arc::new(Entry { model, adapter: family.adapter, known: true });
                 if models.insert(id.clone(), entry).is_some() {
                     return Err(format!("models.toml of {name}: {id} is there twice"));
                 }
             }
         }
-        Ok(Self { models })
+        Ok(Self { models, unknown: UnknownModels::Refuse })
+    }
+
+    /// The same with another answer to ids that it does not know.
+    #[must_use]
+    pub fn with_unknown(self, unknown: UnknownModels) -> Self {
+        Self { unknown, ..self }
     }
 
     /// Every model, in the order of the base ids.
@@ -77,9 +88,16 @@ impl Catalog {
     }
 
     fn find<'a>(&self, asked: &'a str) -> Result<(Arc<Entry>, ModelId<'a>), Error> {
-        let id = ModelId::parse(asked).ok_or_else(|| self.not_found(asked))?;
-        let entry = self.models.get(id.base).ok_or_else(|| self.not_found(asked))?;
-        Ok((Arc::clone(entry), id))
+        let parsed = ModelId::parse(asked);
+        let found = parsed.as_ref().and_then(|id| self.models.get(id.base)).map(Arc::clone);
+        match (found, parsed) {
+            (Some(entry), Some(id)) => Ok((entry, id)),
+            (_, parsed) if self.unknown == UnknownModels::Warn && unknown::may_be_one(asked) => {
+                let id = parsed.unwrap_or_else(|| ModelId::opaque(asked));
+                Ok((Arc::new(unknown::entry(&id)), id))
+            }
+            _ => Err(self.not_found(asked)),
+        }
     }
 
     fn not_found(&self, asked: &str) -> Error {

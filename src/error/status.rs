@@ -144,18 +144,20 @@ fn bad_request(error: &Error, shown: usize) -> pb::BadRequest {
     pb::BadRequest { field_violations: field_violations.collect() }
 }
 
-/// Adds the report, cut until the details fit: first its warnings, then attempts, then lines, then the caller's
+/// Adds the report, cut until the details fit: first its warnings, then attempts, then lines, then
 /// long ids. `false` where nothing fits.
 fn add_report(status: &mut pb::Status, report: &CallReport) -> bool {
-    const CUTS: [fn(&mut CallReport); 5] = [
+    const CUTS: [fn(&mut CallReport); 6] = [
         |_| {},
         |report| report.warnings.clear(),
         |report| report.attempts.clear(),
         |report| report.cost.iter_mut().for_each(|cost| cost.lines.clear()),
+        // Long only where they repeat what was asked, as for a model that nobody knows.
         |report| {
-            report.model_asked.clear();
+            report.model.clear();
             report.inference_profile.clear();
         },
+        |report| report.model_asked.clear(),
     ];
     let taken = status.encoded_len();
     let mut report = report.clone();

@@ -1,7 +1,7 @@
 //! CountTokens: AWS's count where AWS counts, else an estimate that says so.
 
 use bedrock_inference_adapters::contract::{AdapterError, Capability, estimate};
-use bedrock_inference_proto::codec;
+use bedrock_inference_proto::codec::{self, Violation};
 use bedrock_inference_proto::v1::{
     ContentBlock, ConverseTokensRequest, CountTokensInput, CountTokensRequest, CountTokensResponse, Message,
     TokenSplit, content_block, count_tokens_input,
@@ -9,8 +9,9 @@ use bedrock_inference_proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::{Caller, Gateway, raw_message};
-use crate::call::{Call, Report, Request as Asked};
+use crate::call::{Call, Report, Request as Asked, refusal};
 use crate::error::{Error, Reason};
+use crate::layers::mistakes;
 
 pub(super) async fn answer(
     gateway: &Gateway,
@@ -28,19 +29,26 @@ async fn count(
     report: &Report,
 ) -> Result<CountTokensResponse, Error> {
     let (input, split) = (message.input.clone(), message.split);
-    let call = gateway.call(caller, message.into(), report)?;
+    let mut call = gateway.call(caller, message.into(), report)?;
     let conversation = match &input {
         Some(CountTokensInput { kind: Some(count_tokens_input::Kind::Converse(conversation)) }) => {
             Some(conversation.clone())
         }
-        _ if split => return Err(Error::invalid("split", "is set; it needs input.converse")),
         _ => None,
     };
-    if input.as_ref().is_none_or(|input| input.kind.is_none()) {
-        return Err(Error::invalid("input", "is not set; input.converse or input.invokeModel is needed"));
+    if split && conversation.is_none() {
+        let description = "is set; it needs input.converse".to_owned();
+        call.mistakes.push(Violation { path: "split".to_owned(), description });
     }
     let target = gateway.catalog.resolve_bare(&call.model_asked, &gateway.home)?;
-    let counter = Counter { gateway, call, by_aws: target.entry()?.model.can(Capability::CountTokens) };
+    let by_aws = target.entry()?.model.can(Capability::CountTokens);
+    // An estimate takes what AWS would count, and nothing else.
+    call.targets = vec![target];
+    let mistakes = mistakes(&call)?;
+    if !mistakes.is_empty() {
+        return Err(refusal(mistakes));
+    }
+    let counter = Counter { gateway, call, by_aws };
     let total = counter.count(input).await?;
     let split = match conversation {
         Some(conversation) if split => Some(counter.split(conversation, total).await?),

@@ -1,6 +1,6 @@
 //! What InvokeModel and InvokeModelStream share: a body as bytes or as JSON, answered in kind.
 
-use bedrock_inference_adapters::contract::{AdapterError, Event, InvokeHeaders, Mode, ReplyHead};
+use bedrock_inference_adapters::contract::{Event, InvokeHeaders, Mode, ReplyHead};
 use bedrock_inference_proto::codec::{Violation, document_from_json, write_document};
 use bedrock_inference_proto::v1::{CallOptions, InvokeModelRequest, InvokeModelStreamRequest};
 use bytes::Bytes;
@@ -10,9 +10,6 @@ use prost_types::{Struct, Value};
 
 use crate::call::{Asked, Events, InvokeCall, Request};
 use crate::error::Error;
-
-/// The largest native body, in bytes: AWS's own limit.
-const LARGEST_BODY: usize = 25_000_000;
 
 /// The form in which a body came, and in which the answer goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,58 +62,35 @@ impl Native {
         if self.json_body.is_some() { Form::Json } else { Form::Bytes }
     }
 
-    /// The call, or why it cannot be made: not exactly one body, one that is too large, a header that cannot
-    /// travel.
+    /// The call, or why it cannot be made: not exactly one body.
     pub(super) fn asked(self) -> Asked {
         let (model_id, options) = (self.model_id.clone(), self.options.clone());
         Asked { model_id, options, request: self.request() }
     }
 
-    fn request(self) -> Result<Request, Error> {
+    fn request(self) -> Result<Request, Vec<Violation>> {
         let body = match (self.body, self.json_body) {
-            (Some(body), None) => body,
+            (Some(body), None) => Ok(body),
             (None, Some(json)) => {
                 let json = Value { kind: Some(Kind::StructValue(json)) };
-                let unsaid = |_| Error::invalid("jsonBody", "holds a number that is not finite");
-                write_document(&json).map_err(unsaid)?.into()
+                let body = write_document(&json).map(Bytes::from);
+                body.map_err(|_| mistake("jsonBody", "holds a number that is not finite"))
             }
-            (None, None) => return Err(Error::invalid("body", "is not set, and neither is jsonBody")),
-            (Some(_), Some(_)) => {
-                return Err(Error::invalid("body", "is set beside jsonBody; only one of them may be"));
-            }
+            (None, None) => Err(mistake("body", "is not set, and neither is jsonBody")),
+            (Some(_), Some(_)) => Err(mistake("body", "is set beside jsonBody; only one of them may be")),
         };
-        check_headers(&self.headers)?;
-        if body.len() > LARGEST_BODY {
-            let context = format!("has {} bytes; at most {LARGEST_BODY} are accepted", body.len());
-            return Err(Error::invalid("body", context));
+        let (body, unmakeable) =
+            body.map_or_else(|mistake| (Bytes::new(), Some(mistake)), |body| (body, None));
+        let call = InvokeCall { body, headers: self.headers, mode: self.mode };
+        match unmakeable {
+            None => Ok(Request::Invoke(Box::new(call))),
+            Some(mistake) => Err([mistake].into_iter().chain(call.mistakes()).collect()),
         }
-        Ok(Request::Invoke(Box::new(InvokeCall { body, headers: self.headers, mode: self.mode })))
     }
 }
 
-/// The members that travel as headers must be able to.
-fn check_headers(headers: &InvokeHeaders) -> Result<(), Error> {
-    let members = [
-        ("contentType", &headers.content_type),
-        ("accept", &headers.accept),
-        ("trace", &headers.trace),
-        ("guardrailIdentifier", &headers.guardrail_identifier),
-        ("guardrailVersion", &headers.guardrail_version),
-        ("performanceConfigLatency", &headers.performance_config_latency),
-        ("serviceTier", &headers.service_tier),
-        ("requestMetadata", &headers.request_metadata),
-    ];
-    let travels = |value: &str| value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let stuck: Vec<_> = members
-        .into_iter()
-        .filter(|(_, value)| value.as_deref().is_some_and(|value| !travels(value)))
-        .map(|(path, _)| Violation {
-            path: path.to_owned(),
-            description: "holds characters that an HTTP header cannot; printable ASCII is accepted"
-                .to_owned(),
-        })
-        .collect();
-    if stuck.is_empty() { Ok(()) } else { Err(AdapterError::from(stuck).into()) }
+fn mistake(path: &str, description: &str) -> Violation {
+    Violation { path: path.to_owned(), description: description.to_owned() }
 }
 
 /// A body in the form that was asked for: as JSON, with the bytes beside it where JSON loses something.

@@ -78,7 +78,7 @@ fn choose(
             "names a model that InvokeModel does not take; call it by Converse",
         )),
         Route::Native => entry.adapter.encode(model, conversation),
-        _ => by_converse(entry, conversation),
+        _ => converse::encode(conversation),
     };
     Ok((encoded?, wanted, reason.to_owned()))
 }
@@ -90,29 +90,17 @@ fn native_if_listed(entry: &Entry, conversation: &ConverseCall) -> Result<Chosen
         Ok(encoded) => {
             Ok((encoded, Route::Native, format!("every member is on the list of the {family} adapter")))
         }
-        Err(AdapterError { kind: AdapterErrorKind::Unsupported(missing), .. })
-            if entry.model.can(Capability::Converse) =>
-        {
+        Err(AdapterError { kind: AdapterErrorKind::Unsupported(missing), .. }) => {
             let first = missing.first().map(|violation| violation.path.as_str()).unwrap_or_default();
             let reason = format!("{first} is not on the list of the {family} adapter");
-            Ok((by_converse(entry, conversation)?, Route::Converse, reason))
+            Ok((converse::encode(conversation)?, Route::Converse, reason))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn by_converse(entry: &Entry, conversation: &ConverseCall) -> Result<Encoded, AdapterError> {
-    if entry.model.can(Capability::Converse) {
-        return converse::encode(conversation);
-    }
-    Err(Refusals::only("modelId", "names a model that Converse does not take; call it with InvokeModel"))
-}
-
 fn invoke(call: &Call, target: &Target, native: &InvokeCall) -> Result<(Request, Reading), Error> {
     let entry = target.entry()?;
-    if !entry.model.can(Capability::Invoke) {
-        return Err(Error::invalid("modelId", "names a model that InvokeModel does not take; use Converse"));
-    }
     call.report.route(Route::Native, "the body is native");
     let operation = match native.mode {
         Mode::Unary => Operation::InvokeModel(native.headers.clone()),
@@ -123,12 +111,9 @@ fn invoke(call: &Call, target: &Target, native: &InvokeCall) -> Result<(Request,
 }
 
 fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Request, Reading), Error> {
-    let part = |member: &Option<String>, path: &str| {
-        let value = member.clone().filter(|value| !value.is_empty());
-        value.ok_or_else(|| Error::invalid(path, "is not set; AWS requires it"))
-    };
-    let identifier = part(&verdict.guardrail_identifier, "guardrailIdentifier")?;
-    let version = part(&verdict.guardrail_version, "guardrailVersion")?;
+    // Both are set: a request without them has been refused.
+    let identifier = verdict.guardrail_identifier.clone().unwrap_or_default();
+    let version = verdict.guardrail_version.clone().unwrap_or_default();
     let body = codec::write(verdict).map_err(AdapterError::from)?;
     let operation = Operation::ApplyGuardrail { identifier, version };
     Ok((request(operation, target, body), Reading::raw(Box::new(BedrockMeter::default()))))

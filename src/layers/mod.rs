@@ -6,6 +6,7 @@ mod idle;
 mod record;
 mod resolve;
 mod total;
+mod validate;
 
 use std::future::Future;
 
@@ -21,6 +22,7 @@ pub use idle::idle;
 pub use record::record;
 pub use resolve::resolve;
 pub use total::total;
+pub use validate::{mistakes, validate};
 
 /// A layer from a function of the service inside and the call.
 fn layer<F, R>(around: F) -> impl Layer<CallService, Service = CallService> + Clone

@@ -2,7 +2,12 @@
 //! every one that Bedrock sends arrives here.
 
 #[path = "../../proto/tests/generate/model.rs"]
-#[expect(dead_code, reason = "the generator uses the rest")]
+#[expect(
+    dead_code,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the generator uses the rest"
+)]
 mod model;
 #[path = "../../proto/tests/generate/sampler.rs"]
 mod sampler;
@@ -14,11 +19,12 @@ use serde_json::{Map, Value, json};
 
 use crate::reflected::{Reflected, assert_same};
 use crate::stage::{CLAUDE, Stage};
+use bedrock_inference::config::{RouteSetting, UnknownModels};
 use model::Model;
 use sampler::{Sampler, converse_members};
 
-/// The model id that [`CLAUDE`] becomes in `us-east-1`.
-const CLAUDE_US: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+/// A model of which nothing is known, so that nothing of a request is refused for its sake.
+const ANY: &str = "acme.everything-v1:0";
 
 /// The union of the stream's events.
 const OUTPUT: &str = "ConverseStreamOutput";
@@ -32,20 +38,24 @@ struct Walk<'m> {
 
 impl<'m> Walk<'m> {
     async fn begin(model: &'m Model) -> Self {
-        let stage = Stage::by_converse().await;
+        let stage = Stage::open_with(|settings| {
+            settings.route = RouteSetting::Converse;
+            settings.unknown_models = UnknownModels::Warn;
+        });
+        let stage = stage.await;
         let client = Reflected::meet(stage.channel.clone()).await;
         Self { model, sampler: Sampler::new(model), stage, client }
     }
 
     async fn requests(&mut self) {
-        for sample in self.sampler.samples("ConverseRequest") {
+        for sample in self.sampler.samples("ConverseRequest").iter().flat_map(conversations) {
             self.stage.emulator.script(Fault::Reply(short_reply()));
-            self.client.converse(&with_model(&sample)).await.unwrap();
+            self.client.converse(&with(ANY, &sample)).await.unwrap();
             self.was_sent(Operation::Converse, &sample);
         }
-        for sample in self.sampler.samples("ConverseStreamRequest") {
+        for sample in self.sampler.samples("ConverseStreamRequest").iter().flat_map(conversations) {
             self.stage.emulator.script(Fault::Events(short_events()));
-            self.client.stream(&with_model(&sample)).await.unwrap();
+            self.client.stream(&with(ANY, &sample)).await.unwrap();
             self.was_sent(Operation::ConverseStream, &sample);
         }
     }
@@ -53,7 +63,7 @@ impl<'m> Walk<'m> {
     fn was_sent(&self, operation: Operation, sample: &Value) {
         let call = self.stage.emulator.calls().pop().unwrap();
         let body: Value = serde_json::from_slice(&call.body).unwrap();
-        assert_eq!((call.operation, call.model_id.as_str()), (operation, CLAUDE_US));
+        assert_eq!((call.operation, call.model_id.as_str()), (operation, ANY));
         assert_same(&body, sample, &operation.to_string());
     }
 
@@ -199,14 +209,74 @@ fn at(event: &Value, index: usize) -> Value {
     event
 }
 
-fn with_model(sample: &Value) -> String {
+/// The sample in as many requests as it takes for each to be one that Bedrock accepts: every content block in a
+/// conversation where it may stand, every tool by itself.
+fn conversations(sample: &Value) -> Vec<Value> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let blocks = list(&sample["messages"]).into_iter().flat_map(move |message| list(&message["content"]));
+    let blocks = blocks.filter(|block| block["text"] != "").flat_map(|block| one_by_one(&block));
+    let mut whole = sample.clone();
+    whole["messages"] = json!([user(&json!({"text": "hello"}))]);
+    let tools = list(&sample["toolConfig"]["tools"]);
+    let frames = tools.into_iter().map(|tool| {
+        let mut framed = whole.clone();
+        framed["toolConfig"]["tools"] = json!([tool]);
+        let wanted = framed["toolConfig"]["toolChoice"]["tool"]["name"].as_str().map(str::to_owned);
+        let name = ["toolSpec", "systemTool"].iter().find_map(|kind| tool[kind]["name"].as_str());
+        if let Some(wanted) = wanted.filter(|wanted| name != Some(wanted)) {
+            framed["toolConfig"]["tools"] = json!([tool, {"systemTool": {"name": wanted}}]);
+        }
+        framed
+    });
+    frames.chain(blocks.map(|block| conversation(&block))).collect()
+}
+
+/// A tool result as one for each part of its content; any other block as it is.
+fn one_by_one(block: &Value) -> Vec<Value> {
+    let Some(content) = block["toolResult"]["content"].as_array() else { return vec![block.clone()] };
+    let with = |part: &Value| {
+        let mut block = block.clone();
+        block["toolResult"]["content"] = json!([part]);
+        block
+    };
+    content.iter().map(with).collect()
+}
+
+/// A conversation in which the block may stand.
+fn conversation(block: &Value) -> Value {
+    let say = |text: &str| json!({ "text": text });
+    let assistant = |block: &Value| json!({"role": "assistant", "content": [block]});
+    let with_tools = |messages: Value| json!({"messages": messages, "toolConfig": {"tools": [{"systemTool": {"name": "t"}}]}});
+    let Value::Object(members) = block else { panic!("{block} is no union") };
+    match (members.keys().next().unwrap().as_str(), members.values().next().unwrap()) {
+        ("toolUse", tool_use) => {
+            let result = json!({"toolResult": {"toolUseId": tool_use["toolUseId"], "content": []}});
+            with_tools(json!([user(&say("a")), assistant(block), user(&result)]))
+        }
+        ("toolResult", result) => {
+            let tool_use = json!({"toolUse": {"toolUseId": result["toolUseId"], "name": "t", "input": {}}});
+            with_tools(json!([user(&say("a")), assistant(&tool_use), user(block)]))
+        }
+        ("toolAddition" | "toolRemoval", _) => {
+            let system = json!({"role": "system", "content": [block]});
+            json!({"messages": [user(&say("a")), system]})
+        }
+        _ => json!({"messages": [{"role": "user", "content": [say("a"), block]}]}),
+    }
+}
+
+fn user(block: &Value) -> Value {
+    json!({"role": "user", "content": [block]})
+}
+
+fn with(model: &str, sample: &Value) -> String {
     let mut request = sample.clone();
-    request["modelId"] = json!(CLAUDE);
+    request["modelId"] = json!(model);
     request.to_string()
 }
 
 fn hello() -> String {
-    with_model(&json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}]}))
+    with(CLAUDE, &json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}]}))
 }
 
 fn short_reply() -> Value {

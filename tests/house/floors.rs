@@ -129,7 +129,7 @@ fn every_family_has_the_same_rooms() {
     let families: Vec<_> = lib
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .filter(|module| !["contract", "converse"].contains(module))
+        .filter(|module| !["contract", "converse", "rules"].contains(module))
         .collect();
     assert!(families.len() >= 3);
     for family in families {

@@ -26,7 +26,7 @@ pub use grammar::Grammar;
 pub use members::{Members, unknown_member, unknown_warning};
 pub use metrics::{BedrockMeter, InvocationMetrics};
 use model::ModelTable;
-pub use model::{Capability, Lifecycle, Limits, Model, RouteRule};
+pub use model::{Capability, Lifecycle, Limits, Model, Refused, RouteRule};
 pub use refusals::{CONVERSE_ONLY, Refusals};
 pub use unfold::unfold;
 pub use usage::token_counts;
@@ -147,6 +147,23 @@ pub struct InvokeHeaders {
     pub service_tier: Option<String>,
     /// A JSON object of strings.
     pub request_metadata: Option<String>,
+}
+
+impl InvokeHeaders {
+    /// Every header under its name in AWS's model.
+    #[must_use]
+    pub fn all(&self) -> [(&'static str, Option<&str>); 8] {
+        [
+            ("contentType", self.content_type.as_deref()),
+            ("accept", self.accept.as_deref()),
+            ("trace", self.trace.as_deref()),
+            ("guardrailIdentifier", self.guardrail_identifier.as_deref()),
+            ("guardrailVersion", self.guardrail_version.as_deref()),
+            ("performanceConfigLatency", self.performance_config_latency.as_deref()),
+            ("serviceTier", self.service_tier.as_deref()),
+            ("requestMetadata", self.request_metadata.as_deref()),
+        ]
+    }
 }
 
 /// What InvokeModel answers as headers. Bedrock sends the counts for unary calls, though it does not document

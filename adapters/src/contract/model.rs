@@ -29,6 +29,9 @@ pub struct Model {
     pub limits: Limits,
     /// What it can do.
     pub capabilities: Vec<Capability>,
+    /// What it is known to refuse beyond that.
+    #[serde(default)]
+    pub refuses: Vec<Refused>,
     /// Where it stands in its life.
     pub lifecycle: Lifecycle,
     /// The route of calls that insist on none; unset for the gateway's choice.
@@ -46,7 +49,7 @@ pub enum RouteRule {
     Converse,
 }
 
-/// Limits in tokens; `None` where not established.
+/// Limits, in tokens but for the last; `None` where not established.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -56,6 +59,8 @@ pub struct Limits {
     pub max_output_tokens: Option<i64>,
     /// The shortest prefix that the prompt cache keeps.
     pub prompt_cache_min_tokens: Option<i64>,
+    /// The most stop sequences, where it takes fewer than Converse; not a number of tokens.
+    pub max_stop_sequences: Option<usize>,
 }
 
 /// Something a model can do.
@@ -69,6 +74,8 @@ pub enum Capability {
     Invoke,
     Streaming,
     System,
+    /// Messages of the role `system` within the conversation.
+    SystemRole,
     Tools,
     Images,
     Documents,
@@ -81,6 +88,26 @@ pub enum Capability {
     SamplingParams,
     /// temperature and top_p may be set together.
     TemperatureWithTopP,
+}
+
+/// Something that a model is known to refuse, where most take it or it is not established of most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    /// A conversation that ends with the beginning of the answer.
+    Prefill,
+    /// A tool choice of `any` or of one tool.
+    ForcedToolChoice,
+    /// Claude's thinking with a budget of tokens.
+    ThinkingBudget,
+    /// Turning Claude's thinking off.
+    ThinkingDisabled,
+    /// Cache points among the tools, where it takes those of system and messages.
+    ToolCachePoints,
+    /// Sound.
+    Audio,
+    /// A schema for the answer: `outputConfig.textFormat`.
+    StructuredOutput,
 }
 
 /// Where a model stands in its life.
@@ -98,6 +125,12 @@ impl Model {
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
         self.capabilities.contains(&capability)
+    }
+
+    /// Whether the model is known to refuse it.
+    #[must_use]
+    pub fn refuses(&self, refused: Refused) -> bool {
+        self.refuses.contains(&refused)
     }
 
     /// The ids of its inference profiles.

@@ -17,7 +17,8 @@ impl ModelAdapter for GenericAdapter {
     }
 
     fn encode(&self, _: &Model, _: &ConverseCall) -> Result<Encoded, AdapterError> {
-        let description = "names a model that takes no conversations; call it with InvokeModel";
+        let description =
+            "names a model without a native form of conversations; call it by Converse or with InvokeModel";
         Err(Refusals::only("modelId", description))
     }
 

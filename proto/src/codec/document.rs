@@ -104,7 +104,7 @@ fn to_number(json: &str, lossy: &mut bool) -> Option<f64> {
 /// Writes the caller's own JSON text as it stands.
 pub(super) fn write_text(text: &str, to: &mut Writer) {
     match serde_json::from_str::<&RawValue>(text) {
-        Ok(raw) => to.json.extend_from_slice(raw.get().as_bytes()),
+        Ok(raw) => to.put(raw.get().as_bytes()),
         Err(_) => to.refuse("has a _text twin that is not JSON"),
     }
 }
@@ -112,20 +112,20 @@ pub(super) fn write_text(text: &str, to: &mut Writer) {
 /// Writes a value; one without a kind is null.
 pub(super) fn write_value(value: &Document, to: &mut Writer) {
     match &value.kind {
-        None | Some(Kind::NullValue(_)) => to.json.extend_from_slice(b"null"),
+        None | Some(Kind::NullValue(_)) => to.put(b"null"),
         Some(Kind::BoolValue(value)) => to.scalar(value),
         Some(Kind::StringValue(value)) => to.string(value),
         Some(Kind::NumberValue(value)) if value.is_finite() => write_number(*value, to),
         Some(Kind::NumberValue(_)) => to.refuse("holds a number that is not finite"),
         Some(Kind::ListValue(list)) => {
-            to.json.push(b'[');
+            to.put(b"[");
             for (index, entry) in list.values.iter().enumerate() {
                 if index > 0 {
-                    to.json.push(b',');
+                    to.put(b",");
                 }
                 write_value(entry, to);
             }
-            to.json.push(b']');
+            to.put(b"]");
         }
         Some(Kind::StructValue(members)) => to.object(|to| {
             for (name, member) in &members.fields {

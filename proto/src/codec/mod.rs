@@ -8,6 +8,7 @@
 //! `gen/codec.rs`.
 
 mod document;
+mod limits;
 #[path = "../gen/codec.rs"]
 #[rustfmt::skip]
 mod shapes;
@@ -17,8 +18,9 @@ mod scalar;
 mod write;
 
 pub use document::{document_from_json, document_to_json, write_document};
+pub use limits::Limits;
 pub use read::{Decoded, ReadError, read};
-pub use write::{Violation, write};
+pub use write::{Violation, check, write};
 
 use path::Path;
 use read::Members;
@@ -39,9 +41,22 @@ pub trait Shape: Default {
     ) -> Result<bool, A::Error>;
 }
 
+/// The limits of members that travel beside a body, under the names of AWS's shapes.
+pub mod beside {
+    pub use super::shapes::{
+        BODY, CONVERSATIONAL_MODEL_ID, FOUNDATION_MODEL_VERSION_IDENTIFIER, GUARDRAIL_IDENTIFIER,
+        GUARDRAIL_VERSION, INVOKE_MODEL_IDENTIFIER, REQUEST_METADATA_JSON,
+    };
+}
+
 /// Anything that stands as a value in AWS's JSON: a scalar, or a [`Shape`] between braces.
 trait Value: Sized {
     fn write(&self, to: &mut Writer);
+
+    /// What is wrong with it by these limits; a shape's members have limits of their own.
+    fn fault(&self, _: &Limits) -> Option<String> {
+        None
+    }
 
     fn read<'de, D: serde::Deserializer<'de>>(from: D, context: &mut read::Context)
     -> Result<Self, D::Error>;

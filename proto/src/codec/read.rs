@@ -8,6 +8,7 @@ use prost_types::Value as Document;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::limits::FREE;
 use super::{Path, Shape, Value, document};
 
 /// Reads AWS's JSON body.
@@ -168,7 +169,7 @@ struct List<T>(Vec<T>);
 
 impl<T: Value> Value for List<T> {
     fn write(&self, to: &mut super::Writer) {
-        to.entries(&self.0);
+        to.entries(&self.0, &FREE);
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D, context: &mut Context) -> Result<Self, D::Error> {

@@ -6,16 +6,22 @@ use std::marker::PhantomData;
 use prost::bytes::Bytes;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::limits::{FREE, Limits};
 use super::read::{Context, Members};
 use super::write::Writer;
 use super::{Shape, Value};
 use crate::v1::GuardrailAssessmentList;
 
 macro_rules! plain {
-    ($($kind:ty),*) => {$(
+    ($($kind:ty: $fault:expr),*) => {$(
         impl Value for $kind {
             fn write(&self, to: &mut Writer) {
                 to.scalar(self);
+            }
+
+            fn fault(&self, limits: &Limits) -> Option<String> {
+                let fault: fn(&Self, &Limits) -> Option<String> = $fault;
+                fault(self, limits)
             }
 
             fn read<'de, D: Deserializer<'de>>(from: D, _: &mut Context) -> Result<Self, D::Error> {
@@ -24,7 +30,12 @@ macro_rules! plain {
         }
     )*};
 }
-plain!(String, bool, i32, i64);
+plain!(
+    String: |text, limits| limits.of_text(text),
+    bool: |_, _| None,
+    i32: |value, limits| limits.of_integer(i64::from(*value)),
+    i64: |value, limits| limits.of_integer(*value)
+);
 
 impl Value for f64 {
     fn write(&self, to: &mut Writer) {
@@ -35,6 +46,10 @@ impl Value for f64 {
         }
     }
 
+    fn fault(&self, limits: &Limits) -> Option<String> {
+        limits.of_number(*self).filter(|_| self.is_finite())
+    }
+
     fn read<'de, D: Deserializer<'de>>(from: D, _: &mut Context) -> Result<Self, D::Error> {
         serde::Deserialize::deserialize(from)
     }
@@ -43,6 +58,10 @@ impl Value for f64 {
 impl Value for Bytes {
     fn write(&self, to: &mut Writer) {
         to.blob(self);
+    }
+
+    fn fault(&self, limits: &Limits) -> Option<String> {
+        limits.of_count(self.len(), "bytes")
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D, _: &mut Context) -> Result<Self, D::Error> {
@@ -67,7 +86,7 @@ impl Value for Bytes {
 /// AWS has a plain list where protobuf needs a message around it.
 impl Value for GuardrailAssessmentList {
     fn write(&self, to: &mut Writer) {
-        to.entries(&self.assessments);
+        to.entries(&self.assessments, &FREE);
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D, context: &mut Context) -> Result<Self, D::Error> {

@@ -1,4 +1,5 @@
-//! Writing: one message to AWS's JSON, with every violation found on the way.
+//! Writing: one message to AWS's JSON, with every violation found on the way. Checking is the same walk, which
+//! writes nothing and holds each value against its limits as well.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +7,8 @@ use std::fmt;
 use prost::bytes::Bytes;
 use prost_types::Value as Document;
 
-use super::{Path, Shape, Value, document};
+use super::limits::FREE;
+use super::{Limits, Path, Shape, Value, document};
 
 /// Writes a message as AWS's JSON body.
 ///
@@ -18,6 +20,22 @@ pub fn write<T: Shape>(message: &T) -> Result<Vec<u8>, Vec<Violation>> {
     message.write(&mut to);
     to.finish()
 }
+
+/// Checks a request against AWS's service model: what [`write`] refuses, and every member that is missing,
+/// too short, too long, out of range or of the wrong form. Words of AWS's enumerations stay open.
+#[must_use]
+pub fn check<T: Shape>(request: &T) -> Vec<Violation> {
+    let mut to = Writer { checks: true, ..Writer::default() };
+    request.write(&mut to);
+    to.violations
+}
+
+/// What is required and not there.
+const MISSING: &str = "is not set; AWS requires it";
+
+/// The walk goes on after so many violations but notes no more: each costs memory, and a request of a few
+/// megabytes can hold millions.
+const MOST_VIOLATIONS: usize = 1000;
 
 /// A member that cannot be written, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +57,8 @@ impl fmt::Display for Violation {
 #[doc(hidden)]
 pub struct Writer {
     pub(super) json: Vec<u8>,
+    /// Nothing is written, everything is checked.
+    checks: bool,
     path: Path,
     /// Members written into the object that is open.
     members: usize,
@@ -52,51 +72,94 @@ impl Writer {
     }
 
     /// Writes a member that is set.
-    pub(super) fn member(&mut self, name: &'static str, value: &impl Value) {
+    pub(super) fn member<T: Value>(&mut self, name: &'static str, value: &T, limits: &'static Limits) {
         self.open(name);
-        value.write(self);
+        self.value(value, limits);
         self.path.leave();
     }
 
     /// Writes a member where it is set.
-    pub(super) fn optional<T: Value>(&mut self, name: &'static str, value: Option<&T>) {
+    pub(super) fn optional<T: Value>(
+        &mut self,
+        name: &'static str,
+        value: Option<&T>,
+        limits: &'static Limits,
+    ) {
         if let Some(value) = value {
-            self.member(name, value);
+            self.member(name, value, limits);
+        }
+    }
+
+    /// The same of a member that a request must have.
+    pub(super) fn required<T: Value>(
+        &mut self,
+        name: &'static str,
+        value: Option<&T>,
+        limits: &'static Limits,
+    ) {
+        match value {
+            Some(value) => self.member(name, value, limits),
+            None => self.missing(name),
+        }
+    }
+
+    /// Checks a member that stands in the URI, which cannot be made without it. The body has no place for it.
+    pub(super) fn label(&mut self, name: &'static str, value: Option<&String>, limits: &'static Limits) {
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => {
+                self.path.member(name);
+                self.hold(value, limits);
+                self.path.leave();
+            }
+            None => self.missing(name),
         }
     }
 
     /// Writes a list where it has entries.
-    pub(super) fn list<T: Value>(&mut self, name: &'static str, list: &[T]) {
+    pub(super) fn list<T: Value>(&mut self, name: &'static str, list: &[T], limits: &'static Limits) {
         if !list.is_empty() {
-            self.required_list(name, list);
+            self.required_list(name, list, limits);
         }
     }
 
     /// Writes a list, even an empty one.
-    pub(super) fn required_list<T: Value>(&mut self, name: &'static str, list: &[T]) {
+    pub(super) fn required_list<T: Value>(
+        &mut self,
+        name: &'static str,
+        list: &[T],
+        limits: &'static Limits,
+    ) {
         self.open(name);
-        self.entries(list);
+        self.count(list.len(), limits);
+        self.entries(list, limits.entries.unwrap_or(&FREE));
         self.path.leave();
     }
 
     /// Writes a list that is a member of a union: an empty one counts as set when nothing else is.
-    pub(super) fn union_list<T: Value>(&mut self, name: &'static str, list: &[T]) {
+    pub(super) fn union_list<T: Value>(&mut self, name: &'static str, list: &[T], limits: &'static Limits) {
         if !list.is_empty() || self.members == 0 {
-            self.required_list(name, list);
+            self.required_list(name, list, limits);
         }
     }
 
     /// Writes a map where it has entries.
-    pub(super) fn map<T: Value>(&mut self, name: &'static str, map: &BTreeMap<String, T>) {
+    pub(super) fn map<T: Value>(
+        &mut self,
+        name: &'static str,
+        map: &BTreeMap<String, T>,
+        limits: &'static Limits,
+    ) {
         if map.is_empty() {
             return;
         }
         self.open(name);
+        self.count(map.len(), limits);
         self.object(|to| {
             for (key, value) in map {
                 to.key(key);
                 to.path.name(key);
-                value.write(to);
+                to.hold(key, limits.keys.unwrap_or(&FREE));
+                to.value(value, limits.entries.unwrap_or(&FREE));
                 to.path.leave();
             }
         });
@@ -117,6 +180,19 @@ impl Writer {
         self.path.leave();
     }
 
+    /// The same of a member that a request must have.
+    pub(super) fn required_document(
+        &mut self,
+        name: &'static str,
+        value: Option<&Document>,
+        text: Option<&String>,
+    ) {
+        match value.is_none() && text.is_none() {
+            true => self.missing(name),
+            false => self.document(name, value, text),
+        }
+    }
+
     /// Refuses a member that came from a newer version of AWS's model.
     pub(super) fn unknown(&mut self) {
         self.members += 1;
@@ -134,40 +210,43 @@ impl Writer {
 
     /// Notes a violation at the place we are at.
     pub(super) fn refuse(&mut self, description: &str) {
+        if self.violations.len() == MOST_VIOLATIONS {
+            return;
+        }
         self.violations.push(Violation { path: self.path.to_string(), description: description.to_owned() });
     }
 
     /// Writes braces around what `members` writes.
     pub(super) fn object(&mut self, members: impl FnOnce(&mut Self)) {
         let outer = std::mem::take(&mut self.members);
-        self.json.push(b'{');
+        self.put(b"{");
         members(self);
-        self.json.push(b'}');
+        self.put(b"}");
         self.members = outer;
     }
 
     /// Writes brackets around the entries.
-    pub(super) fn entries<T: Value>(&mut self, list: &[T]) {
-        self.json.push(b'[');
+    pub(super) fn entries<T: Value>(&mut self, list: &[T], limits: &'static Limits) {
+        self.put(b"[");
         for (index, entry) in list.iter().enumerate() {
             if index > 0 {
-                self.json.push(b',');
+                self.put(b",");
             }
             self.path.index(index);
-            entry.write(self);
+            self.value(entry, limits);
             self.path.leave();
         }
-        self.json.push(b']');
+        self.put(b"]");
     }
 
     /// Writes a key of the object that is open, with the comma before it.
     pub(super) fn key(&mut self, key: &str) {
         if self.members > 0 {
-            self.json.push(b',');
+            self.put(b",");
         }
         self.members += 1;
         self.string(key);
-        self.json.push(b':');
+        self.put(b":");
     }
 
     /// Writes a JSON string.
@@ -177,7 +256,7 @@ impl Writer {
 
     /// Writes a scalar the way serde_json does: escapes, shortest decimal form.
     pub(super) fn scalar<T: serde::Serialize + ?Sized>(&mut self, value: &T) {
-        if serde_json::to_writer(&mut self.json, value).is_err() {
+        if !self.checks && serde_json::to_writer(&mut self.json, value).is_err() {
             self.refuse("cannot be written as JSON");
         }
     }
@@ -185,10 +264,49 @@ impl Writer {
     /// Writes bytes as base64 between quotes.
     pub(super) fn blob(&mut self, bytes: &Bytes) {
         use base64::Engine;
-        self.json.push(b'"');
+        if self.checks {
+            return;
+        }
+        self.put(b"\"");
         let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-        self.json.extend_from_slice(text.as_bytes());
-        self.json.push(b'"');
+        self.put(text.as_bytes());
+        self.put(b"\"");
+    }
+
+    /// Writes JSON that stands already.
+    pub(super) fn put(&mut self, json: &[u8]) {
+        if !self.checks {
+            self.json.extend_from_slice(json);
+        }
+    }
+
+    fn value<T: Value>(&mut self, value: &T, limits: &Limits) {
+        self.hold(value, limits);
+        value.write(self);
+    }
+
+    fn hold<T: Value>(&mut self, value: &T, limits: &Limits) {
+        if self.checks
+            && let Some(fault) = value.fault(limits)
+        {
+            self.refuse(&fault);
+        }
+    }
+
+    fn count(&mut self, entries: usize, limits: &Limits) {
+        if self.checks
+            && let Some(fault) = limits.of_count(entries, "entries")
+        {
+            self.refuse(&fault);
+        }
+    }
+
+    fn missing(&mut self, name: &'static str) {
+        if self.checks {
+            self.path.member(name);
+            self.refuse(MISSING);
+            self.path.leave();
+        }
     }
 
     fn open(&mut self, name: &'static str) {

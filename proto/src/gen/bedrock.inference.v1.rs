@@ -395,6 +395,8 @@ pub enum WarningKind {
     UnknownMember = 2,
     /// The model returned tool input that is not JSON; input_text holds it as it came.
     MalformedToolInput = 3,
+    /// A member that the model may refuse: the catalogue does not know the model, so it could not be checked.
+    UnknownModel = 4,
 }
 impl WarningKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -407,6 +409,7 @@ impl WarningKind {
             Self::UnsupportedOption => "WARNING_KIND_UNSUPPORTED_OPTION",
             Self::UnknownMember => "WARNING_KIND_UNKNOWN_MEMBER",
             Self::MalformedToolInput => "WARNING_KIND_MALFORMED_TOOL_INPUT",
+            Self::UnknownModel => "WARNING_KIND_UNKNOWN_MODEL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -416,6 +419,7 @@ impl WarningKind {
             "WARNING_KIND_UNSUPPORTED_OPTION" => Some(Self::UnsupportedOption),
             "WARNING_KIND_UNKNOWN_MEMBER" => Some(Self::UnknownMember),
             "WARNING_KIND_MALFORMED_TOOL_INPUT" => Some(Self::MalformedToolInput),
+            "WARNING_KIND_UNKNOWN_MODEL" => Some(Self::UnknownModel),
             _ => None,
         }
     }

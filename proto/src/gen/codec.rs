@@ -2,23 +2,222 @@
 
 use serde::de::MapAccess;
 
+use super::limits::{FREE, Limits, Pattern};
 use super::{Members, Shape, Writer};
 use crate::v1;
 
+/// AWS's shape `AccountId`.
+static ACCOUNT_ID: Limits = Limits { pattern: Some(Pattern::new("[0-9]{12}")), ..Limits::NONE };
+
+/// AWS's shape `AudioSourceBytesBlob`.
+static AUDIO_SOURCE_BYTES_BLOB: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `AutomatedReasoningRuleIdentifier`.
+static AUTOMATED_REASONING_RULE_IDENTIFIER: Limits = Limits { most: Some(12), pattern: Some(Pattern::new("[a-z0-9]{12}")), ..Limits::NONE };
+
+/// AWS's shape `Body`.
+pub static BODY: Limits = Limits { most: Some(25000000), ..Limits::NONE };
+
+/// AWS's shape `CacheDetailInputTokensInteger`.
+static CACHE_DETAIL_INPUT_TOKENS_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `ConversationalModelId`.
+pub static CONVERSATIONAL_MODEL_ID: Limits = Limits { least: Some(1), most: Some(2048), pattern: Some(Pattern::new("(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:(([0-9]{12}:custom-model/[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}/[a-z0-9]{12})|(:foundation-model/[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([.:]?[a-z0-9-]{1,63}))|([0-9]{12}:imported-model/[a-z0-9]{12})|([0-9]{12}:provisioned-model/[a-z0-9]{12})|([0-9]{12}:custom-model-deployment/[a-z0-9]{12})|([0-9]{12}:(inference-profile|application-inference-profile)/[a-zA-Z0-9-:.]+)))|([a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([.:]?[a-z0-9-]{1,63}))|(([0-9a-zA-Z][_-]?)+)|([a-zA-Z0-9-:.]+)|(^(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:prompt/[0-9a-zA-Z]{10}(?::[0-9]{1,5})?))$|(^arn:aws:sagemaker:[a-z0-9-]+:[0-9]{12}:endpoint/[a-zA-Z0-9-]+$)|(^arn:aws(-[^:]+)?:bedrock:([0-9a-z-]{1,20}):([0-9]{12}):(default-)?prompt-router/[a-zA-Z0-9-:.]+$)")), ..Limits::NONE };
+
+/// AWS's shape `ConverseRequestAdditionalModelResponseFieldPathsList`.
+static CONVERSE_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST: Limits = Limits { most: Some(10), entries: Some(&CONVERSE_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST_MEMBER_STRING), ..Limits::NONE };
+
+/// AWS's shape `ConverseRequestAdditionalModelResponseFieldPathsListMemberString`.
+static CONVERSE_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST_MEMBER_STRING: Limits = Limits { least: Some(1), most: Some(256), ..Limits::NONE };
+
+/// AWS's shape `ConverseStreamRequestAdditionalModelResponseFieldPathsList`.
+static CONVERSE_STREAM_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST: Limits = Limits { most: Some(10), entries: Some(&CONVERSE_STREAM_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST_MEMBER_STRING), ..Limits::NONE };
+
+/// AWS's shape `ConverseStreamRequestAdditionalModelResponseFieldPathsListMemberString`.
+static CONVERSE_STREAM_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST_MEMBER_STRING: Limits = Limits { least: Some(1), most: Some(256), ..Limits::NONE };
+
+/// AWS's shape `DocumentBlockNameString`.
+static DOCUMENT_BLOCK_NAME_STRING: Limits = Limits { least: Some(1), most: Some(200), ..Limits::NONE };
+
+/// AWS's shape `DocumentCharLocationDocumentIndexInteger`.
+static DOCUMENT_CHAR_LOCATION_DOCUMENT_INDEX_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentCharLocationEndInteger`.
+static DOCUMENT_CHAR_LOCATION_END_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentCharLocationStartInteger`.
+static DOCUMENT_CHAR_LOCATION_START_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentChunkLocationDocumentIndexInteger`.
+static DOCUMENT_CHUNK_LOCATION_DOCUMENT_INDEX_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentChunkLocationEndInteger`.
+static DOCUMENT_CHUNK_LOCATION_END_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentChunkLocationStartInteger`.
+static DOCUMENT_CHUNK_LOCATION_START_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentPageLocationDocumentIndexInteger`.
+static DOCUMENT_PAGE_LOCATION_DOCUMENT_INDEX_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentPageLocationEndInteger`.
+static DOCUMENT_PAGE_LOCATION_END_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentPageLocationStartInteger`.
+static DOCUMENT_PAGE_LOCATION_START_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `DocumentSourceBytesBlob`.
+static DOCUMENT_SOURCE_BYTES_BLOB: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `FoundationModelVersionIdentifier`.
+pub static FOUNDATION_MODEL_VERSION_IDENTIFIER: Limits = Limits { least: Some(1), most: Some(256), pattern: Some(Pattern::new("[a-zA-Z_\\.\\-/0-9:]+")), ..Limits::NONE };
+
+/// AWS's shape `GuardrailArn`.
+static GUARDRAIL_ARN: Limits = Limits { most: Some(2048), pattern: Some(Pattern::new("(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+)")), ..Limits::NONE };
+
+/// AWS's shape `GuardrailAutomatedReasoningDifferenceScenarioList`.
+static GUARDRAIL_AUTOMATED_REASONING_DIFFERENCE_SCENARIO_LIST: Limits = Limits { most: Some(2), ..Limits::NONE };
+
+/// AWS's shape `GuardrailAutomatedReasoningPolicyVersionArn`.
+static GUARDRAIL_AUTOMATED_REASONING_POLICY_VERSION_ARN: Limits = Limits { most: Some(2048), pattern: Some(Pattern::new("arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:automated-reasoning-policy/[a-z0-9]{12}(:([1-9][0-9]{0,11}))?")), ..Limits::NONE };
+
+/// AWS's shape `GuardrailAutomatedReasoningStatementLogicContent`.
+static GUARDRAIL_AUTOMATED_REASONING_STATEMENT_LOGIC_CONTENT: Limits = Limits { most: Some(1000), ..Limits::NONE };
+
+/// AWS's shape `GuardrailAutomatedReasoningStatementNaturalLanguageContent`.
+static GUARDRAIL_AUTOMATED_REASONING_STATEMENT_NATURAL_LANGUAGE_CONTENT: Limits = Limits { most: Some(1000), ..Limits::NONE };
+
+/// AWS's shape `GuardrailAutomatedReasoningTranslationConfidence`.
+static GUARDRAIL_AUTOMATED_REASONING_TRANSLATION_CONFIDENCE: Limits = Limits { least: Some(0), most: Some(1), ..Limits::NONE };
+
+/// AWS's shape `GuardrailAutomatedReasoningTranslationOptionList`.
+static GUARDRAIL_AUTOMATED_REASONING_TRANSLATION_OPTION_LIST: Limits = Limits { most: Some(2), ..Limits::NONE };
+
+/// AWS's shape `GuardrailContextualGroundingFilterScoreDouble`.
+static GUARDRAIL_CONTEXTUAL_GROUNDING_FILTER_SCORE_DOUBLE: Limits = Limits { least: Some(0), most: Some(1), ..Limits::NONE };
+
+/// AWS's shape `GuardrailContextualGroundingFilterThresholdDouble`.
+static GUARDRAIL_CONTEXTUAL_GROUNDING_FILTER_THRESHOLD_DOUBLE: Limits = Limits { least: Some(0), most: Some(1), ..Limits::NONE };
+
+/// AWS's shape `GuardrailConverseImageSourceBytesBlob`.
+static GUARDRAIL_CONVERSE_IMAGE_SOURCE_BYTES_BLOB: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `GuardrailId`.
+static GUARDRAIL_ID: Limits = Limits { most: Some(2048), pattern: Some(Pattern::new("([a-z0-9]+)")), ..Limits::NONE };
+
+/// AWS's shape `GuardrailIdentifier`.
+pub static GUARDRAIL_IDENTIFIER: Limits = Limits { most: Some(2048), pattern: Some(Pattern::new("(|([a-z0-9]+)|(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+))")), ..Limits::NONE };
+
+/// AWS's shape `GuardrailImageSourceBytesBlob`.
+static GUARDRAIL_IMAGE_SOURCE_BYTES_BLOB: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `GuardrailVersion`.
+pub static GUARDRAIL_VERSION: Limits = Limits { pattern: Some(Pattern::new("(|([1-9][0-9]{0,7})|(DRAFT))")), ..Limits::NONE };
+
+/// AWS's shape `ImageSourceBytesBlob`.
+static IMAGE_SOURCE_BYTES_BLOB: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `InferenceConfigurationMaxTokensInteger`.
+static INFERENCE_CONFIGURATION_MAX_TOKENS_INTEGER: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `InferenceConfigurationStopSequencesList`.
+static INFERENCE_CONFIGURATION_STOP_SEQUENCES_LIST: Limits = Limits { most: Some(2500), entries: Some(&NON_EMPTY_STRING), ..Limits::NONE };
+
+/// AWS's shape `InferenceConfigurationTemperatureFloat`.
+static INFERENCE_CONFIGURATION_TEMPERATURE_FLOAT: Limits = Limits { least: Some(0), most: Some(1), ..Limits::NONE };
+
+/// AWS's shape `InferenceConfigurationTopPFloat`.
+static INFERENCE_CONFIGURATION_TOP_PFLOAT: Limits = Limits { least: Some(0), most: Some(1), ..Limits::NONE };
+
+/// AWS's shape `InvokeModelIdentifier`.
+pub static INVOKE_MODEL_IDENTIFIER: Limits = Limits { least: Some(1), most: Some(2048), pattern: Some(Pattern::new("(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:(([0-9]{12}:custom-model/[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}/[a-z0-9]{12})|(:foundation-model/[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([.:]?[a-z0-9-]{1,63}))|([0-9]{12}:imported-model/[a-z0-9]{12})|([0-9]{12}:provisioned-model/[a-z0-9]{12})|([0-9]{12}:custom-model-deployment/[a-z0-9]{12})|([0-9]{12}:(inference-profile|application-inference-profile)/[a-zA-Z0-9-:.]+)))|([a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([.:]?[a-z0-9-]{1,63}))|(([0-9a-zA-Z][_-]?)+)|([a-zA-Z0-9-:.]+)$|(^(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:prompt/[0-9a-zA-Z]{10}(?::[0-9]{1,5})?))$|(^arn:aws:sagemaker:[a-z0-9-]+:[0-9]{12}:endpoint/[a-zA-Z0-9-]+$)|(^arn:aws(-[^:]+)?:bedrock:([0-9a-z-]{1,20}):([0-9]{12}):(default-)?prompt-router/[a-zA-Z0-9-:.]+$)")), ..Limits::NONE };
+
+/// AWS's shape `InvokedModelId`.
+static INVOKED_MODEL_ID: Limits = Limits { pattern: Some(Pattern::new("(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/[a-z0-9-]{1,63}[.]{1}[a-z0-9-]{1,63}([a-z0-9-]{1,63}[.]){0,2}[a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2})|(arn:aws(|-us-gov|-cn|-iso|-iso-b):bedrock:(|[0-9a-z-]{1,20}):(|[0-9]{12}):inference-profile/[a-zA-Z0-9-:.]+)")), ..Limits::NONE };
+
+/// AWS's shape `NonEmptyString`.
+static NON_EMPTY_STRING: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `NonNegativeInteger`.
+static NON_NEGATIVE_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `OutputConfigEffortString`.
+static OUTPUT_CONFIG_EFFORT_STRING: Limits = Limits { most: Some(16), ..Limits::NONE };
+
+/// AWS's shape `RequestMetadata`.
+static REQUEST_METADATA: Limits = Limits { least: Some(1), most: Some(16), entries: Some(&REQUEST_METADATA_VALUE_STRING), keys: Some(&REQUEST_METADATA_KEY_STRING), ..Limits::NONE };
+
+/// AWS's shape `RequestMetadataJson`.
+pub static REQUEST_METADATA_JSON: Limits = Limits { most: Some(8500), ..Limits::NONE };
+
+/// AWS's shape `RequestMetadataKeyString`.
+static REQUEST_METADATA_KEY_STRING: Limits = Limits { least: Some(1), most: Some(256), pattern: Some(Pattern::new("[a-zA-Z0-9\\s:_@$#=/+,-.]{1,256}")), ..Limits::NONE };
+
+/// AWS's shape `RequestMetadataValueString`.
+static REQUEST_METADATA_VALUE_STRING: Limits = Limits { most: Some(256), pattern: Some(Pattern::new("[a-zA-Z0-9\\s:_@$#=/+,-.]{0,256}")), ..Limits::NONE };
+
+/// AWS's shape `S3Uri`.
+static S3_URI: Limits = Limits { least: Some(1), most: Some(1024), pattern: Some(Pattern::new("s3://[a-z0-9][\\.\\-a-z0-9]{1,61}[a-z0-9](/.*)?")), ..Limits::NONE };
+
+/// AWS's shape `SearchResultLocationEndInteger`.
+static SEARCH_RESULT_LOCATION_END_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `SearchResultLocationSearchResultIndexInteger`.
+static SEARCH_RESULT_LOCATION_SEARCH_RESULT_INDEX_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `SearchResultLocationStartInteger`.
+static SEARCH_RESULT_LOCATION_START_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `TokenUsageCacheReadInputTokensInteger`.
+static TOKEN_USAGE_CACHE_READ_INPUT_TOKENS_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `TokenUsageCacheWriteInputTokensInteger`.
+static TOKEN_USAGE_CACHE_WRITE_INPUT_TOKENS_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `TokenUsageInputTokensInteger`.
+static TOKEN_USAGE_INPUT_TOKENS_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `TokenUsageOutputTokensInteger`.
+static TOKEN_USAGE_OUTPUT_TOKENS_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `TokenUsageTotalTokensInteger`.
+static TOKEN_USAGE_TOTAL_TOKENS_INTEGER: Limits = Limits { least: Some(0), ..Limits::NONE };
+
+/// AWS's shape `ToolConfigurationToolsList`.
+static TOOL_CONFIGURATION_TOOLS_LIST: Limits = Limits { least: Some(1), ..Limits::NONE };
+
+/// AWS's shape `ToolName`.
+static TOOL_NAME: Limits = Limits { least: Some(1), most: Some(64), pattern: Some(Pattern::new("[a-zA-Z0-9_-]+")), ..Limits::NONE };
+
+/// AWS's shape `ToolReferenceNameString`.
+static TOOL_REFERENCE_NAME_STRING: Limits = Limits { least: Some(1), most: Some(128), ..Limits::NONE };
+
+/// AWS's shape `ToolReferenceServerNameString`.
+static TOOL_REFERENCE_SERVER_NAME_STRING: Limits = Limits { least: Some(1), most: Some(128), ..Limits::NONE };
+
+/// AWS's shape `ToolReferenceTypeString`.
+static TOOL_REFERENCE_TYPE_STRING: Limits = Limits { least: Some(1), most: Some(64), ..Limits::NONE };
+
+/// AWS's shape `ToolUseId`.
+static TOOL_USE_ID: Limits = Limits { least: Some(1), most: Some(64), pattern: Some(Pattern::new("[a-zA-Z0-9_.:-]+")), ..Limits::NONE };
+
+/// AWS's shape `VideoSourceBytesBlob`.
+static VIDEO_SOURCE_BYTES_BLOB: Limits = Limits { least: Some(1), ..Limits::NONE };
+
 impl Shape for v1::ConverseRequest {
     fn write_members(&self, to: &mut Writer) {
-        to.list("messages", &self.messages);
-        to.list("system", &self.system);
-        to.optional("inferenceConfig", self.inference_config.as_ref());
-        to.optional("toolConfig", self.tool_config.as_ref());
-        to.optional("guardrailConfig", self.guardrail_config.as_ref());
+        to.list("messages", &self.messages, &FREE);
+        to.list("system", &self.system, &FREE);
+        to.optional("inferenceConfig", self.inference_config.as_ref(), &FREE);
+        to.optional("toolConfig", self.tool_config.as_ref(), &FREE);
+        to.optional("guardrailConfig", self.guardrail_config.as_ref(), &FREE);
         to.document("additionalModelRequestFields", self.additional_model_request_fields.as_ref(), self.additional_model_request_fields_text.as_ref());
-        to.map("promptVariables", &self.prompt_variables);
-        to.list("additionalModelResponseFieldPaths", &self.additional_model_response_field_paths);
-        to.map("requestMetadata", &self.request_metadata);
-        to.optional("performanceConfig", self.performance_config.as_ref());
-        to.optional("serviceTier", self.service_tier.as_ref());
-        to.optional("outputConfig", self.output_config.as_ref());
+        to.map("promptVariables", &self.prompt_variables, &FREE);
+        to.list("additionalModelResponseFieldPaths", &self.additional_model_response_field_paths, &CONVERSE_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST);
+        to.map("requestMetadata", &self.request_metadata, &REQUEST_METADATA);
+        to.optional("performanceConfig", self.performance_config.as_ref(), &FREE);
+        to.optional("serviceTier", self.service_tier.as_ref(), &FREE);
+        to.optional("outputConfig", self.output_config.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -43,8 +242,8 @@ impl Shape for v1::ConverseRequest {
 
 impl Shape for v1::Message {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("role", self.role.as_ref());
-        to.required_list("content", &self.content);
+        to.required("role", self.role.as_ref(), &FREE);
+        to.required_list("content", &self.content, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -60,20 +259,20 @@ impl Shape for v1::Message {
 impl Shape for v1::ContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::content_block::Kind::Text(value)) => to.member("text", value),
-            Some(v1::content_block::Kind::Image(value)) => to.member("image", value),
-            Some(v1::content_block::Kind::Document(value)) => to.member("document", value),
-            Some(v1::content_block::Kind::Video(value)) => to.member("video", value),
-            Some(v1::content_block::Kind::Audio(value)) => to.member("audio", value),
-            Some(v1::content_block::Kind::ToolUse(value)) => to.member("toolUse", value),
-            Some(v1::content_block::Kind::ToolResult(value)) => to.member("toolResult", value),
-            Some(v1::content_block::Kind::GuardContent(value)) => to.member("guardContent", value),
-            Some(v1::content_block::Kind::CachePoint(value)) => to.member("cachePoint", value),
-            Some(v1::content_block::Kind::ReasoningContent(value)) => to.member("reasoningContent", value),
-            Some(v1::content_block::Kind::CitationsContent(value)) => to.member("citationsContent", value),
-            Some(v1::content_block::Kind::SearchResult(value)) => to.member("searchResult", value),
-            Some(v1::content_block::Kind::ToolAddition(value)) => to.member("toolAddition", value),
-            Some(v1::content_block::Kind::ToolRemoval(value)) => to.member("toolRemoval", value),
+            Some(v1::content_block::Kind::Text(value)) => to.member("text", value, &FREE),
+            Some(v1::content_block::Kind::Image(value)) => to.member("image", value, &FREE),
+            Some(v1::content_block::Kind::Document(value)) => to.member("document", value, &FREE),
+            Some(v1::content_block::Kind::Video(value)) => to.member("video", value, &FREE),
+            Some(v1::content_block::Kind::Audio(value)) => to.member("audio", value, &FREE),
+            Some(v1::content_block::Kind::ToolUse(value)) => to.member("toolUse", value, &FREE),
+            Some(v1::content_block::Kind::ToolResult(value)) => to.member("toolResult", value, &FREE),
+            Some(v1::content_block::Kind::GuardContent(value)) => to.member("guardContent", value, &FREE),
+            Some(v1::content_block::Kind::CachePoint(value)) => to.member("cachePoint", value, &FREE),
+            Some(v1::content_block::Kind::ReasoningContent(value)) => to.member("reasoningContent", value, &FREE),
+            Some(v1::content_block::Kind::CitationsContent(value)) => to.member("citationsContent", value, &FREE),
+            Some(v1::content_block::Kind::SearchResult(value)) => to.member("searchResult", value, &FREE),
+            Some(v1::content_block::Kind::ToolAddition(value)) => to.member("toolAddition", value, &FREE),
+            Some(v1::content_block::Kind::ToolRemoval(value)) => to.member("toolRemoval", value, &FREE),
             Some(v1::content_block::Kind::Unknown(_)) => to.unknown(),
             None => {}
         }
@@ -135,9 +334,9 @@ impl Shape for v1::ContentBlock {
 
 impl Shape for v1::ImageBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
-        to.optional("source", self.source.as_ref());
-        to.optional("error", self.error.as_ref());
+        to.required("format", self.format.as_ref(), &FREE);
+        to.required("source", self.source.as_ref(), &FREE);
+        to.optional("error", self.error.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -154,8 +353,8 @@ impl Shape for v1::ImageBlock {
 impl Shape for v1::ImageSource {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::image_source::Kind::Bytes(value)) => to.member("bytes", value),
-            Some(v1::image_source::Kind::S3Location(value)) => to.member("s3Location", value),
+            Some(v1::image_source::Kind::Bytes(value)) => to.member("bytes", value, &IMAGE_SOURCE_BYTES_BLOB),
+            Some(v1::image_source::Kind::S3Location(value)) => to.member("s3Location", value, &FREE),
             None => {}
         }
         to.end_union(&["bytes", "s3Location"]);
@@ -177,8 +376,8 @@ impl Shape for v1::ImageSource {
 
 impl Shape for v1::S3Location {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("uri", self.uri.as_ref());
-        to.optional("bucketOwner", self.bucket_owner.as_ref());
+        to.required("uri", self.uri.as_ref(), &S3_URI);
+        to.optional("bucketOwner", self.bucket_owner.as_ref(), &ACCOUNT_ID);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -193,7 +392,7 @@ impl Shape for v1::S3Location {
 
 impl Shape for v1::ErrorBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("message", self.message.as_ref());
+        to.optional("message", self.message.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -207,11 +406,11 @@ impl Shape for v1::ErrorBlock {
 
 impl Shape for v1::DocumentBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
-        to.optional("name", self.name.as_ref());
-        to.optional("source", self.source.as_ref());
-        to.optional("context", self.context.as_ref());
-        to.optional("citations", self.citations.as_ref());
+        to.optional("format", self.format.as_ref(), &FREE);
+        to.required("name", self.name.as_ref(), &DOCUMENT_BLOCK_NAME_STRING);
+        to.required("source", self.source.as_ref(), &FREE);
+        to.optional("context", self.context.as_ref(), &FREE);
+        to.optional("citations", self.citations.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -230,12 +429,12 @@ impl Shape for v1::DocumentBlock {
 impl Shape for v1::DocumentSource {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::document_source::Kind::Bytes(value)) => to.member("bytes", value),
-            Some(v1::document_source::Kind::S3Location(value)) => to.member("s3Location", value),
-            Some(v1::document_source::Kind::Text(value)) => to.member("text", value),
+            Some(v1::document_source::Kind::Bytes(value)) => to.member("bytes", value, &DOCUMENT_SOURCE_BYTES_BLOB),
+            Some(v1::document_source::Kind::S3Location(value)) => to.member("s3Location", value, &FREE),
+            Some(v1::document_source::Kind::Text(value)) => to.member("text", value, &FREE),
             None => {}
         }
-        to.union_list("content", &self.content);
+        to.union_list("content", &self.content, &FREE);
         to.end_union(&["bytes", "s3Location", "text", "content"]);
     }
 
@@ -260,7 +459,7 @@ impl Shape for v1::DocumentSource {
 impl Shape for v1::DocumentContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::document_content_block::Kind::Text(value)) => to.member("text", value),
+            Some(v1::document_content_block::Kind::Text(value)) => to.member("text", value, &FREE),
             None => {}
         }
         to.end_union(&["text"]);
@@ -279,7 +478,7 @@ impl Shape for v1::DocumentContentBlock {
 
 impl Shape for v1::CitationsConfig {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("enabled", self.enabled.as_ref());
+        to.required("enabled", self.enabled.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -293,8 +492,8 @@ impl Shape for v1::CitationsConfig {
 
 impl Shape for v1::VideoBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
-        to.optional("source", self.source.as_ref());
+        to.required("format", self.format.as_ref(), &FREE);
+        to.required("source", self.source.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -310,8 +509,8 @@ impl Shape for v1::VideoBlock {
 impl Shape for v1::VideoSource {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::video_source::Kind::Bytes(value)) => to.member("bytes", value),
-            Some(v1::video_source::Kind::S3Location(value)) => to.member("s3Location", value),
+            Some(v1::video_source::Kind::Bytes(value)) => to.member("bytes", value, &VIDEO_SOURCE_BYTES_BLOB),
+            Some(v1::video_source::Kind::S3Location(value)) => to.member("s3Location", value, &FREE),
             None => {}
         }
         to.end_union(&["bytes", "s3Location"]);
@@ -333,9 +532,9 @@ impl Shape for v1::VideoSource {
 
 impl Shape for v1::AudioBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
-        to.optional("source", self.source.as_ref());
-        to.optional("error", self.error.as_ref());
+        to.required("format", self.format.as_ref(), &FREE);
+        to.required("source", self.source.as_ref(), &FREE);
+        to.optional("error", self.error.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -352,8 +551,8 @@ impl Shape for v1::AudioBlock {
 impl Shape for v1::AudioSource {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::audio_source::Kind::Bytes(value)) => to.member("bytes", value),
-            Some(v1::audio_source::Kind::S3Location(value)) => to.member("s3Location", value),
+            Some(v1::audio_source::Kind::Bytes(value)) => to.member("bytes", value, &AUDIO_SOURCE_BYTES_BLOB),
+            Some(v1::audio_source::Kind::S3Location(value)) => to.member("s3Location", value, &FREE),
             None => {}
         }
         to.end_union(&["bytes", "s3Location"]);
@@ -375,10 +574,10 @@ impl Shape for v1::AudioSource {
 
 impl Shape for v1::ToolUseBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("toolUseId", self.tool_use_id.as_ref());
-        to.optional("name", self.name.as_ref());
-        to.document("input", self.input.as_ref(), self.input_text.as_ref());
-        to.optional("type", self.r#type.as_ref());
+        to.required("toolUseId", self.tool_use_id.as_ref(), &TOOL_USE_ID);
+        to.required("name", self.name.as_ref(), &TOOL_NAME);
+        to.required_document("input", self.input.as_ref(), self.input_text.as_ref());
+        to.optional("type", self.r#type.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -395,10 +594,10 @@ impl Shape for v1::ToolUseBlock {
 
 impl Shape for v1::ToolResultBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("toolUseId", self.tool_use_id.as_ref());
-        to.required_list("content", &self.content);
-        to.optional("status", self.status.as_ref());
-        to.optional("type", self.r#type.as_ref());
+        to.required("toolUseId", self.tool_use_id.as_ref(), &TOOL_USE_ID);
+        to.required_list("content", &self.content, &FREE);
+        to.optional("status", self.status.as_ref(), &FREE);
+        to.optional("type", self.r#type.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -417,11 +616,11 @@ impl Shape for v1::ToolResultContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
             Some(v1::tool_result_content_block::Kind::Json(value)) => to.document("json", Some(value), self.json_text.as_ref()),
-            Some(v1::tool_result_content_block::Kind::Text(value)) => to.member("text", value),
-            Some(v1::tool_result_content_block::Kind::Image(value)) => to.member("image", value),
-            Some(v1::tool_result_content_block::Kind::Document(value)) => to.member("document", value),
-            Some(v1::tool_result_content_block::Kind::Video(value)) => to.member("video", value),
-            Some(v1::tool_result_content_block::Kind::SearchResult(value)) => to.member("searchResult", value),
+            Some(v1::tool_result_content_block::Kind::Text(value)) => to.member("text", value, &FREE),
+            Some(v1::tool_result_content_block::Kind::Image(value)) => to.member("image", value, &FREE),
+            Some(v1::tool_result_content_block::Kind::Document(value)) => to.member("document", value, &FREE),
+            Some(v1::tool_result_content_block::Kind::Video(value)) => to.member("video", value, &FREE),
+            Some(v1::tool_result_content_block::Kind::SearchResult(value)) => to.member("searchResult", value, &FREE),
             None => {}
         }
         if !matches!(self.kind, Some(v1::tool_result_content_block::Kind::Json(_))) {
@@ -460,10 +659,10 @@ impl Shape for v1::ToolResultContentBlock {
 
 impl Shape for v1::SearchResultBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("source", self.source.as_ref());
-        to.optional("title", self.title.as_ref());
-        to.required_list("content", &self.content);
-        to.optional("citations", self.citations.as_ref());
+        to.required("source", self.source.as_ref(), &FREE);
+        to.required("title", self.title.as_ref(), &FREE);
+        to.required_list("content", &self.content, &FREE);
+        to.optional("citations", self.citations.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -480,7 +679,7 @@ impl Shape for v1::SearchResultBlock {
 
 impl Shape for v1::SearchResultContentBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
+        to.required("text", self.text.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -495,8 +694,8 @@ impl Shape for v1::SearchResultContentBlock {
 impl Shape for v1::GuardrailConverseContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::guardrail_converse_content_block::Kind::Text(value)) => to.member("text", value),
-            Some(v1::guardrail_converse_content_block::Kind::Image(value)) => to.member("image", value),
+            Some(v1::guardrail_converse_content_block::Kind::Text(value)) => to.member("text", value, &FREE),
+            Some(v1::guardrail_converse_content_block::Kind::Image(value)) => to.member("image", value, &FREE),
             None => {}
         }
         to.end_union(&["text", "image"]);
@@ -518,8 +717,8 @@ impl Shape for v1::GuardrailConverseContentBlock {
 
 impl Shape for v1::GuardrailConverseTextBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
-        to.list("qualifiers", &self.qualifiers);
+        to.required("text", self.text.as_ref(), &FREE);
+        to.list("qualifiers", &self.qualifiers, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -534,8 +733,8 @@ impl Shape for v1::GuardrailConverseTextBlock {
 
 impl Shape for v1::GuardrailConverseImageBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
-        to.optional("source", self.source.as_ref());
+        to.required("format", self.format.as_ref(), &FREE);
+        to.required("source", self.source.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -551,7 +750,7 @@ impl Shape for v1::GuardrailConverseImageBlock {
 impl Shape for v1::GuardrailConverseImageSource {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::guardrail_converse_image_source::Kind::Bytes(value)) => to.member("bytes", value),
+            Some(v1::guardrail_converse_image_source::Kind::Bytes(value)) => to.member("bytes", value, &GUARDRAIL_CONVERSE_IMAGE_SOURCE_BYTES_BLOB),
             None => {}
         }
         to.end_union(&["bytes"]);
@@ -570,8 +769,8 @@ impl Shape for v1::GuardrailConverseImageSource {
 
 impl Shape for v1::CachePointBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
-        to.optional("ttl", self.ttl.as_ref());
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.optional("ttl", self.ttl.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -587,8 +786,8 @@ impl Shape for v1::CachePointBlock {
 impl Shape for v1::ReasoningContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::reasoning_content_block::Kind::ReasoningText(value)) => to.member("reasoningText", value),
-            Some(v1::reasoning_content_block::Kind::RedactedContent(value)) => to.member("redactedContent", value),
+            Some(v1::reasoning_content_block::Kind::ReasoningText(value)) => to.member("reasoningText", value, &FREE),
+            Some(v1::reasoning_content_block::Kind::RedactedContent(value)) => to.member("redactedContent", value, &FREE),
             None => {}
         }
         to.end_union(&["reasoningText", "redactedContent"]);
@@ -610,8 +809,8 @@ impl Shape for v1::ReasoningContentBlock {
 
 impl Shape for v1::ReasoningTextBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
-        to.optional("signature", self.signature.as_ref());
+        to.required("text", self.text.as_ref(), &FREE);
+        to.optional("signature", self.signature.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -626,8 +825,8 @@ impl Shape for v1::ReasoningTextBlock {
 
 impl Shape for v1::CitationsContentBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.list("content", &self.content);
-        to.list("citations", &self.citations);
+        to.list("content", &self.content, &FREE);
+        to.list("citations", &self.citations, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -643,7 +842,7 @@ impl Shape for v1::CitationsContentBlock {
 impl Shape for v1::CitationGeneratedContent {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::citation_generated_content::Kind::Text(value)) => to.member("text", value),
+            Some(v1::citation_generated_content::Kind::Text(value)) => to.member("text", value, &FREE),
             None => {}
         }
         to.end_union(&["text"]);
@@ -662,10 +861,10 @@ impl Shape for v1::CitationGeneratedContent {
 
 impl Shape for v1::Citation {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("title", self.title.as_ref());
-        to.optional("source", self.source.as_ref());
-        to.list("sourceContent", &self.source_content);
-        to.optional("location", self.location.as_ref());
+        to.optional("title", self.title.as_ref(), &FREE);
+        to.optional("source", self.source.as_ref(), &FREE);
+        to.list("sourceContent", &self.source_content, &FREE);
+        to.optional("location", self.location.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -683,7 +882,7 @@ impl Shape for v1::Citation {
 impl Shape for v1::CitationSourceContent {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::citation_source_content::Kind::Text(value)) => to.member("text", value),
+            Some(v1::citation_source_content::Kind::Text(value)) => to.member("text", value, &FREE),
             None => {}
         }
         to.end_union(&["text"]);
@@ -703,11 +902,11 @@ impl Shape for v1::CitationSourceContent {
 impl Shape for v1::CitationLocation {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::citation_location::Kind::Web(value)) => to.member("web", value),
-            Some(v1::citation_location::Kind::DocumentChar(value)) => to.member("documentChar", value),
-            Some(v1::citation_location::Kind::DocumentPage(value)) => to.member("documentPage", value),
-            Some(v1::citation_location::Kind::DocumentChunk(value)) => to.member("documentChunk", value),
-            Some(v1::citation_location::Kind::SearchResultLocation(value)) => to.member("searchResultLocation", value),
+            Some(v1::citation_location::Kind::Web(value)) => to.member("web", value, &FREE),
+            Some(v1::citation_location::Kind::DocumentChar(value)) => to.member("documentChar", value, &FREE),
+            Some(v1::citation_location::Kind::DocumentPage(value)) => to.member("documentPage", value, &FREE),
+            Some(v1::citation_location::Kind::DocumentChunk(value)) => to.member("documentChunk", value, &FREE),
+            Some(v1::citation_location::Kind::SearchResultLocation(value)) => to.member("searchResultLocation", value, &FREE),
             None => {}
         }
         to.end_union(&["web", "documentChar", "documentPage", "documentChunk", "searchResultLocation"]);
@@ -738,8 +937,8 @@ impl Shape for v1::CitationLocation {
 
 impl Shape for v1::WebLocation {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("url", self.url.as_ref());
-        to.optional("domain", self.domain.as_ref());
+        to.optional("url", self.url.as_ref(), &FREE);
+        to.optional("domain", self.domain.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -754,9 +953,9 @@ impl Shape for v1::WebLocation {
 
 impl Shape for v1::DocumentCharLocation {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("documentIndex", self.document_index.as_ref());
-        to.optional("start", self.start.as_ref());
-        to.optional("end", self.end.as_ref());
+        to.optional("documentIndex", self.document_index.as_ref(), &DOCUMENT_CHAR_LOCATION_DOCUMENT_INDEX_INTEGER);
+        to.optional("start", self.start.as_ref(), &DOCUMENT_CHAR_LOCATION_START_INTEGER);
+        to.optional("end", self.end.as_ref(), &DOCUMENT_CHAR_LOCATION_END_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -772,9 +971,9 @@ impl Shape for v1::DocumentCharLocation {
 
 impl Shape for v1::DocumentPageLocation {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("documentIndex", self.document_index.as_ref());
-        to.optional("start", self.start.as_ref());
-        to.optional("end", self.end.as_ref());
+        to.optional("documentIndex", self.document_index.as_ref(), &DOCUMENT_PAGE_LOCATION_DOCUMENT_INDEX_INTEGER);
+        to.optional("start", self.start.as_ref(), &DOCUMENT_PAGE_LOCATION_START_INTEGER);
+        to.optional("end", self.end.as_ref(), &DOCUMENT_PAGE_LOCATION_END_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -790,9 +989,9 @@ impl Shape for v1::DocumentPageLocation {
 
 impl Shape for v1::DocumentChunkLocation {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("documentIndex", self.document_index.as_ref());
-        to.optional("start", self.start.as_ref());
-        to.optional("end", self.end.as_ref());
+        to.optional("documentIndex", self.document_index.as_ref(), &DOCUMENT_CHUNK_LOCATION_DOCUMENT_INDEX_INTEGER);
+        to.optional("start", self.start.as_ref(), &DOCUMENT_CHUNK_LOCATION_START_INTEGER);
+        to.optional("end", self.end.as_ref(), &DOCUMENT_CHUNK_LOCATION_END_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -808,9 +1007,9 @@ impl Shape for v1::DocumentChunkLocation {
 
 impl Shape for v1::SearchResultLocation {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("searchResultIndex", self.search_result_index.as_ref());
-        to.optional("start", self.start.as_ref());
-        to.optional("end", self.end.as_ref());
+        to.optional("searchResultIndex", self.search_result_index.as_ref(), &SEARCH_RESULT_LOCATION_SEARCH_RESULT_INDEX_INTEGER);
+        to.optional("start", self.start.as_ref(), &SEARCH_RESULT_LOCATION_START_INTEGER);
+        to.optional("end", self.end.as_ref(), &SEARCH_RESULT_LOCATION_END_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -826,7 +1025,7 @@ impl Shape for v1::SearchResultLocation {
 
 impl Shape for v1::ToolAdditionBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("tool", self.tool.as_ref());
+        to.required("tool", self.tool.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -840,9 +1039,9 @@ impl Shape for v1::ToolAdditionBlock {
 
 impl Shape for v1::ToolReference {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
-        to.optional("name", self.name.as_ref());
-        to.optional("serverName", self.server_name.as_ref());
+        to.optional("type", self.r#type.as_ref(), &TOOL_REFERENCE_TYPE_STRING);
+        to.optional("name", self.name.as_ref(), &TOOL_REFERENCE_NAME_STRING);
+        to.optional("serverName", self.server_name.as_ref(), &TOOL_REFERENCE_SERVER_NAME_STRING);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -858,7 +1057,7 @@ impl Shape for v1::ToolReference {
 
 impl Shape for v1::ToolRemovalBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("tool", self.tool.as_ref());
+        to.required("tool", self.tool.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -873,9 +1072,9 @@ impl Shape for v1::ToolRemovalBlock {
 impl Shape for v1::SystemContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::system_content_block::Kind::Text(value)) => to.member("text", value),
-            Some(v1::system_content_block::Kind::GuardContent(value)) => to.member("guardContent", value),
-            Some(v1::system_content_block::Kind::CachePoint(value)) => to.member("cachePoint", value),
+            Some(v1::system_content_block::Kind::Text(value)) => to.member("text", value, &NON_EMPTY_STRING),
+            Some(v1::system_content_block::Kind::GuardContent(value)) => to.member("guardContent", value, &FREE),
+            Some(v1::system_content_block::Kind::CachePoint(value)) => to.member("cachePoint", value, &FREE),
             None => {}
         }
         to.end_union(&["text", "guardContent", "cachePoint"]);
@@ -900,10 +1099,10 @@ impl Shape for v1::SystemContentBlock {
 
 impl Shape for v1::InferenceConfiguration {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("maxTokens", self.max_tokens.as_ref());
-        to.optional("temperature", self.temperature.as_ref());
-        to.optional("topP", self.top_p.as_ref());
-        to.list("stopSequences", &self.stop_sequences);
+        to.optional("maxTokens", self.max_tokens.as_ref(), &INFERENCE_CONFIGURATION_MAX_TOKENS_INTEGER);
+        to.optional("temperature", self.temperature.as_ref(), &INFERENCE_CONFIGURATION_TEMPERATURE_FLOAT);
+        to.optional("topP", self.top_p.as_ref(), &INFERENCE_CONFIGURATION_TOP_PFLOAT);
+        to.list("stopSequences", &self.stop_sequences, &INFERENCE_CONFIGURATION_STOP_SEQUENCES_LIST);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -920,8 +1119,8 @@ impl Shape for v1::InferenceConfiguration {
 
 impl Shape for v1::ToolConfiguration {
     fn write_members(&self, to: &mut Writer) {
-        to.required_list("tools", &self.tools);
-        to.optional("toolChoice", self.tool_choice.as_ref());
+        to.required_list("tools", &self.tools, &TOOL_CONFIGURATION_TOOLS_LIST);
+        to.optional("toolChoice", self.tool_choice.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -937,9 +1136,9 @@ impl Shape for v1::ToolConfiguration {
 impl Shape for v1::Tool {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::tool::Kind::ToolSpec(value)) => to.member("toolSpec", value),
-            Some(v1::tool::Kind::SystemTool(value)) => to.member("systemTool", value),
-            Some(v1::tool::Kind::CachePoint(value)) => to.member("cachePoint", value),
+            Some(v1::tool::Kind::ToolSpec(value)) => to.member("toolSpec", value, &FREE),
+            Some(v1::tool::Kind::SystemTool(value)) => to.member("systemTool", value, &FREE),
+            Some(v1::tool::Kind::CachePoint(value)) => to.member("cachePoint", value, &FREE),
             None => {}
         }
         to.end_union(&["toolSpec", "systemTool", "cachePoint"]);
@@ -964,10 +1163,10 @@ impl Shape for v1::Tool {
 
 impl Shape for v1::ToolSpecification {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("name", self.name.as_ref());
-        to.optional("description", self.description.as_ref());
-        to.optional("inputSchema", self.input_schema.as_ref());
-        to.optional("strict", self.strict.as_ref());
+        to.required("name", self.name.as_ref(), &TOOL_NAME);
+        to.optional("description", self.description.as_ref(), &NON_EMPTY_STRING);
+        to.required("inputSchema", self.input_schema.as_ref(), &FREE);
+        to.optional("strict", self.strict.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1009,7 +1208,7 @@ impl Shape for v1::ToolInputSchema {
 
 impl Shape for v1::SystemTool {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("name", self.name.as_ref());
+        to.required("name", self.name.as_ref(), &TOOL_NAME);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1024,9 +1223,9 @@ impl Shape for v1::SystemTool {
 impl Shape for v1::ToolChoice {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::tool_choice::Kind::Auto(value)) => to.member("auto", value),
-            Some(v1::tool_choice::Kind::Any(value)) => to.member("any", value),
-            Some(v1::tool_choice::Kind::Tool(value)) => to.member("tool", value),
+            Some(v1::tool_choice::Kind::Auto(value)) => to.member("auto", value, &FREE),
+            Some(v1::tool_choice::Kind::Any(value)) => to.member("any", value, &FREE),
+            Some(v1::tool_choice::Kind::Tool(value)) => to.member("tool", value, &FREE),
             None => {}
         }
         to.end_union(&["auto", "any", "tool"]);
@@ -1071,7 +1270,7 @@ impl Shape for v1::AnyToolChoice {
 
 impl Shape for v1::SpecificToolChoice {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("name", self.name.as_ref());
+        to.required("name", self.name.as_ref(), &TOOL_NAME);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1085,9 +1284,9 @@ impl Shape for v1::SpecificToolChoice {
 
 impl Shape for v1::GuardrailConfiguration {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guardrailIdentifier", self.guardrail_identifier.as_ref());
-        to.optional("guardrailVersion", self.guardrail_version.as_ref());
-        to.optional("trace", self.trace.as_ref());
+        to.optional("guardrailIdentifier", self.guardrail_identifier.as_ref(), &GUARDRAIL_IDENTIFIER);
+        to.optional("guardrailVersion", self.guardrail_version.as_ref(), &GUARDRAIL_VERSION);
+        to.optional("trace", self.trace.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1104,7 +1303,7 @@ impl Shape for v1::GuardrailConfiguration {
 impl Shape for v1::PromptVariableValues {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::prompt_variable_values::Kind::Text(value)) => to.member("text", value),
+            Some(v1::prompt_variable_values::Kind::Text(value)) => to.member("text", value, &FREE),
             None => {}
         }
         to.end_union(&["text"]);
@@ -1123,7 +1322,7 @@ impl Shape for v1::PromptVariableValues {
 
 impl Shape for v1::PerformanceConfiguration {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("latency", self.latency.as_ref());
+        to.optional("latency", self.latency.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1137,7 +1336,7 @@ impl Shape for v1::PerformanceConfiguration {
 
 impl Shape for v1::ServiceTier {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
+        to.required("type", self.r#type.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1151,8 +1350,8 @@ impl Shape for v1::ServiceTier {
 
 impl Shape for v1::OutputConfig {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("textFormat", self.text_format.as_ref());
-        to.optional("effort", self.effort.as_ref());
+        to.optional("textFormat", self.text_format.as_ref(), &FREE);
+        to.optional("effort", self.effort.as_ref(), &OUTPUT_CONFIG_EFFORT_STRING);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1167,8 +1366,8 @@ impl Shape for v1::OutputConfig {
 
 impl Shape for v1::OutputFormat {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
-        to.optional("structure", self.structure.as_ref());
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.required("structure", self.structure.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1184,7 +1383,7 @@ impl Shape for v1::OutputFormat {
 impl Shape for v1::OutputFormatStructure {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::output_format_structure::Kind::JsonSchema(value)) => to.member("jsonSchema", value),
+            Some(v1::output_format_structure::Kind::JsonSchema(value)) => to.member("jsonSchema", value, &FREE),
             None => {}
         }
         to.end_union(&["jsonSchema"]);
@@ -1203,9 +1402,9 @@ impl Shape for v1::OutputFormatStructure {
 
 impl Shape for v1::JsonSchemaDefinition {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("schema", self.schema.as_ref());
-        to.optional("name", self.name.as_ref());
-        to.optional("description", self.description.as_ref());
+        to.required("schema", self.schema.as_ref(), &FREE);
+        to.optional("name", self.name.as_ref(), &FREE);
+        to.optional("description", self.description.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1221,14 +1420,14 @@ impl Shape for v1::JsonSchemaDefinition {
 
 impl Shape for v1::ConverseResponse {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("output", self.output.as_ref());
-        to.optional("stopReason", self.stop_reason.as_ref());
-        to.optional("usage", self.usage.as_ref());
-        to.optional("metrics", self.metrics.as_ref());
+        to.required("output", self.output.as_ref(), &FREE);
+        to.required("stopReason", self.stop_reason.as_ref(), &FREE);
+        to.required("usage", self.usage.as_ref(), &FREE);
+        to.required("metrics", self.metrics.as_ref(), &FREE);
         to.document("additionalModelResponseFields", self.additional_model_response_fields.as_ref(), self.additional_model_response_fields_text.as_ref());
-        to.optional("trace", self.trace.as_ref());
-        to.optional("performanceConfig", self.performance_config.as_ref());
-        to.optional("serviceTier", self.service_tier.as_ref());
+        to.optional("trace", self.trace.as_ref(), &FREE);
+        to.optional("performanceConfig", self.performance_config.as_ref(), &FREE);
+        to.optional("serviceTier", self.service_tier.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1250,7 +1449,7 @@ impl Shape for v1::ConverseResponse {
 impl Shape for v1::ConverseOutput {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::converse_output::Kind::Message(value)) => to.member("message", value),
+            Some(v1::converse_output::Kind::Message(value)) => to.member("message", value, &FREE),
             None => {}
         }
         to.end_union(&["message"]);
@@ -1269,12 +1468,12 @@ impl Shape for v1::ConverseOutput {
 
 impl Shape for v1::TokenUsage {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("inputTokens", self.input_tokens.as_ref());
-        to.optional("outputTokens", self.output_tokens.as_ref());
-        to.optional("totalTokens", self.total_tokens.as_ref());
-        to.optional("cacheReadInputTokens", self.cache_read_input_tokens.as_ref());
-        to.optional("cacheWriteInputTokens", self.cache_write_input_tokens.as_ref());
-        to.list("cacheDetails", &self.cache_details);
+        to.required("inputTokens", self.input_tokens.as_ref(), &TOKEN_USAGE_INPUT_TOKENS_INTEGER);
+        to.required("outputTokens", self.output_tokens.as_ref(), &TOKEN_USAGE_OUTPUT_TOKENS_INTEGER);
+        to.required("totalTokens", self.total_tokens.as_ref(), &TOKEN_USAGE_TOTAL_TOKENS_INTEGER);
+        to.optional("cacheReadInputTokens", self.cache_read_input_tokens.as_ref(), &TOKEN_USAGE_CACHE_READ_INPUT_TOKENS_INTEGER);
+        to.optional("cacheWriteInputTokens", self.cache_write_input_tokens.as_ref(), &TOKEN_USAGE_CACHE_WRITE_INPUT_TOKENS_INTEGER);
+        to.list("cacheDetails", &self.cache_details, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1293,8 +1492,8 @@ impl Shape for v1::TokenUsage {
 
 impl Shape for v1::CacheDetail {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("ttl", self.ttl.as_ref());
-        to.optional("inputTokens", self.input_tokens.as_ref());
+        to.required("ttl", self.ttl.as_ref(), &FREE);
+        to.required("inputTokens", self.input_tokens.as_ref(), &CACHE_DETAIL_INPUT_TOKENS_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1309,7 +1508,7 @@ impl Shape for v1::CacheDetail {
 
 impl Shape for v1::ConverseMetrics {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("latencyMs", self.latency_ms.as_ref());
+        to.required("latencyMs", self.latency_ms.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1323,8 +1522,8 @@ impl Shape for v1::ConverseMetrics {
 
 impl Shape for v1::ConverseTrace {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guardrail", self.guardrail.as_ref());
-        to.optional("promptRouter", self.prompt_router.as_ref());
+        to.optional("guardrail", self.guardrail.as_ref(), &FREE);
+        to.optional("promptRouter", self.prompt_router.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1339,10 +1538,10 @@ impl Shape for v1::ConverseTrace {
 
 impl Shape for v1::GuardrailTraceAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.list("modelOutput", &self.model_output);
-        to.map("inputAssessment", &self.input_assessment);
-        to.map("outputAssessments", &self.output_assessments);
-        to.optional("actionReason", self.action_reason.as_ref());
+        to.list("modelOutput", &self.model_output, &FREE);
+        to.map("inputAssessment", &self.input_assessment, &FREE);
+        to.map("outputAssessments", &self.output_assessments, &FREE);
+        to.optional("actionReason", self.action_reason.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1359,14 +1558,14 @@ impl Shape for v1::GuardrailTraceAssessment {
 
 impl Shape for v1::GuardrailAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("topicPolicy", self.topic_policy.as_ref());
-        to.optional("contentPolicy", self.content_policy.as_ref());
-        to.optional("wordPolicy", self.word_policy.as_ref());
-        to.optional("sensitiveInformationPolicy", self.sensitive_information_policy.as_ref());
-        to.optional("contextualGroundingPolicy", self.contextual_grounding_policy.as_ref());
-        to.optional("automatedReasoningPolicy", self.automated_reasoning_policy.as_ref());
-        to.optional("invocationMetrics", self.invocation_metrics.as_ref());
-        to.optional("appliedGuardrailDetails", self.applied_guardrail_details.as_ref());
+        to.optional("topicPolicy", self.topic_policy.as_ref(), &FREE);
+        to.optional("contentPolicy", self.content_policy.as_ref(), &FREE);
+        to.optional("wordPolicy", self.word_policy.as_ref(), &FREE);
+        to.optional("sensitiveInformationPolicy", self.sensitive_information_policy.as_ref(), &FREE);
+        to.optional("contextualGroundingPolicy", self.contextual_grounding_policy.as_ref(), &FREE);
+        to.optional("automatedReasoningPolicy", self.automated_reasoning_policy.as_ref(), &FREE);
+        to.optional("invocationMetrics", self.invocation_metrics.as_ref(), &FREE);
+        to.optional("appliedGuardrailDetails", self.applied_guardrail_details.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1387,7 +1586,7 @@ impl Shape for v1::GuardrailAssessment {
 
 impl Shape for v1::GuardrailTopicPolicyAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.required_list("topics", &self.topics);
+        to.required_list("topics", &self.topics, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1401,10 +1600,10 @@ impl Shape for v1::GuardrailTopicPolicyAssessment {
 
 impl Shape for v1::GuardrailTopic {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("name", self.name.as_ref());
-        to.optional("type", self.r#type.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.required("name", self.name.as_ref(), &FREE);
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1421,7 +1620,7 @@ impl Shape for v1::GuardrailTopic {
 
 impl Shape for v1::GuardrailContentPolicyAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.required_list("filters", &self.filters);
+        to.required_list("filters", &self.filters, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1435,11 +1634,11 @@ impl Shape for v1::GuardrailContentPolicyAssessment {
 
 impl Shape for v1::GuardrailContentFilter {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
-        to.optional("confidence", self.confidence.as_ref());
-        to.optional("filterStrength", self.filter_strength.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.required("confidence", self.confidence.as_ref(), &FREE);
+        to.optional("filterStrength", self.filter_strength.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1457,8 +1656,8 @@ impl Shape for v1::GuardrailContentFilter {
 
 impl Shape for v1::GuardrailWordPolicyAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.required_list("customWords", &self.custom_words);
-        to.required_list("managedWordLists", &self.managed_word_lists);
+        to.required_list("customWords", &self.custom_words, &FREE);
+        to.required_list("managedWordLists", &self.managed_word_lists, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1473,9 +1672,9 @@ impl Shape for v1::GuardrailWordPolicyAssessment {
 
 impl Shape for v1::GuardrailCustomWord {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("match", self.r#match.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.required("match", self.r#match.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1491,10 +1690,10 @@ impl Shape for v1::GuardrailCustomWord {
 
 impl Shape for v1::GuardrailManagedWord {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("match", self.r#match.as_ref());
-        to.optional("type", self.r#type.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.required("match", self.r#match.as_ref(), &FREE);
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1511,8 +1710,8 @@ impl Shape for v1::GuardrailManagedWord {
 
 impl Shape for v1::GuardrailSensitiveInformationPolicyAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.required_list("piiEntities", &self.pii_entities);
-        to.required_list("regexes", &self.regexes);
+        to.required_list("piiEntities", &self.pii_entities, &FREE);
+        to.required_list("regexes", &self.regexes, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1527,10 +1726,10 @@ impl Shape for v1::GuardrailSensitiveInformationPolicyAssessment {
 
 impl Shape for v1::GuardrailPiiEntityFilter {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("match", self.r#match.as_ref());
-        to.optional("type", self.r#type.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.required("match", self.r#match.as_ref(), &FREE);
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1547,11 +1746,11 @@ impl Shape for v1::GuardrailPiiEntityFilter {
 
 impl Shape for v1::GuardrailRegexFilter {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("name", self.name.as_ref());
-        to.optional("match", self.r#match.as_ref());
-        to.optional("regex", self.regex.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.optional("name", self.name.as_ref(), &FREE);
+        to.optional("match", self.r#match.as_ref(), &FREE);
+        to.optional("regex", self.regex.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1569,7 +1768,7 @@ impl Shape for v1::GuardrailRegexFilter {
 
 impl Shape for v1::GuardrailContextualGroundingPolicyAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.list("filters", &self.filters);
+        to.list("filters", &self.filters, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1583,11 +1782,11 @@ impl Shape for v1::GuardrailContextualGroundingPolicyAssessment {
 
 impl Shape for v1::GuardrailContextualGroundingFilter {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
-        to.optional("threshold", self.threshold.as_ref());
-        to.optional("score", self.score.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("detected", self.detected.as_ref());
+        to.required("type", self.r#type.as_ref(), &FREE);
+        to.required("threshold", self.threshold.as_ref(), &GUARDRAIL_CONTEXTUAL_GROUNDING_FILTER_THRESHOLD_DOUBLE);
+        to.required("score", self.score.as_ref(), &GUARDRAIL_CONTEXTUAL_GROUNDING_FILTER_SCORE_DOUBLE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("detected", self.detected.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1605,7 +1804,7 @@ impl Shape for v1::GuardrailContextualGroundingFilter {
 
 impl Shape for v1::GuardrailAutomatedReasoningPolicyAssessment {
     fn write_members(&self, to: &mut Writer) {
-        to.list("findings", &self.findings);
+        to.list("findings", &self.findings, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1620,13 +1819,13 @@ impl Shape for v1::GuardrailAutomatedReasoningPolicyAssessment {
 impl Shape for v1::GuardrailAutomatedReasoningFinding {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::guardrail_automated_reasoning_finding::Kind::Valid(value)) => to.member("valid", value),
-            Some(v1::guardrail_automated_reasoning_finding::Kind::Invalid(value)) => to.member("invalid", value),
-            Some(v1::guardrail_automated_reasoning_finding::Kind::Satisfiable(value)) => to.member("satisfiable", value),
-            Some(v1::guardrail_automated_reasoning_finding::Kind::Impossible(value)) => to.member("impossible", value),
-            Some(v1::guardrail_automated_reasoning_finding::Kind::TranslationAmbiguous(value)) => to.member("translationAmbiguous", value),
-            Some(v1::guardrail_automated_reasoning_finding::Kind::TooComplex(value)) => to.member("tooComplex", value),
-            Some(v1::guardrail_automated_reasoning_finding::Kind::NoTranslations(value)) => to.member("noTranslations", value),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::Valid(value)) => to.member("valid", value, &FREE),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::Invalid(value)) => to.member("invalid", value, &FREE),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::Satisfiable(value)) => to.member("satisfiable", value, &FREE),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::Impossible(value)) => to.member("impossible", value, &FREE),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::TranslationAmbiguous(value)) => to.member("translationAmbiguous", value, &FREE),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::TooComplex(value)) => to.member("tooComplex", value, &FREE),
+            Some(v1::guardrail_automated_reasoning_finding::Kind::NoTranslations(value)) => to.member("noTranslations", value, &FREE),
             None => {}
         }
         to.end_union(&["valid", "invalid", "satisfiable", "impossible", "translationAmbiguous", "tooComplex", "noTranslations"]);
@@ -1663,10 +1862,10 @@ impl Shape for v1::GuardrailAutomatedReasoningFinding {
 
 impl Shape for v1::GuardrailAutomatedReasoningValidFinding {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("translation", self.translation.as_ref());
-        to.optional("claimsTrueScenario", self.claims_true_scenario.as_ref());
-        to.list("supportingRules", &self.supporting_rules);
-        to.optional("logicWarning", self.logic_warning.as_ref());
+        to.optional("translation", self.translation.as_ref(), &FREE);
+        to.optional("claimsTrueScenario", self.claims_true_scenario.as_ref(), &FREE);
+        to.list("supportingRules", &self.supporting_rules, &FREE);
+        to.optional("logicWarning", self.logic_warning.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1683,11 +1882,11 @@ impl Shape for v1::GuardrailAutomatedReasoningValidFinding {
 
 impl Shape for v1::GuardrailAutomatedReasoningTranslation {
     fn write_members(&self, to: &mut Writer) {
-        to.list("premises", &self.premises);
-        to.list("claims", &self.claims);
-        to.list("untranslatedPremises", &self.untranslated_premises);
-        to.list("untranslatedClaims", &self.untranslated_claims);
-        to.optional("confidence", self.confidence.as_ref());
+        to.list("premises", &self.premises, &FREE);
+        to.list("claims", &self.claims, &FREE);
+        to.list("untranslatedPremises", &self.untranslated_premises, &FREE);
+        to.list("untranslatedClaims", &self.untranslated_claims, &FREE);
+        to.optional("confidence", self.confidence.as_ref(), &GUARDRAIL_AUTOMATED_REASONING_TRANSLATION_CONFIDENCE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1705,8 +1904,8 @@ impl Shape for v1::GuardrailAutomatedReasoningTranslation {
 
 impl Shape for v1::GuardrailAutomatedReasoningStatement {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("logic", self.logic.as_ref());
-        to.optional("naturalLanguage", self.natural_language.as_ref());
+        to.optional("logic", self.logic.as_ref(), &GUARDRAIL_AUTOMATED_REASONING_STATEMENT_LOGIC_CONTENT);
+        to.optional("naturalLanguage", self.natural_language.as_ref(), &GUARDRAIL_AUTOMATED_REASONING_STATEMENT_NATURAL_LANGUAGE_CONTENT);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1721,7 +1920,7 @@ impl Shape for v1::GuardrailAutomatedReasoningStatement {
 
 impl Shape for v1::GuardrailAutomatedReasoningInputTextReference {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
+        to.optional("text", self.text.as_ref(), &GUARDRAIL_AUTOMATED_REASONING_STATEMENT_NATURAL_LANGUAGE_CONTENT);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1735,7 +1934,7 @@ impl Shape for v1::GuardrailAutomatedReasoningInputTextReference {
 
 impl Shape for v1::GuardrailAutomatedReasoningScenario {
     fn write_members(&self, to: &mut Writer) {
-        to.list("statements", &self.statements);
+        to.list("statements", &self.statements, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1749,8 +1948,8 @@ impl Shape for v1::GuardrailAutomatedReasoningScenario {
 
 impl Shape for v1::GuardrailAutomatedReasoningRule {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("identifier", self.identifier.as_ref());
-        to.optional("policyVersionArn", self.policy_version_arn.as_ref());
+        to.optional("identifier", self.identifier.as_ref(), &AUTOMATED_REASONING_RULE_IDENTIFIER);
+        to.optional("policyVersionArn", self.policy_version_arn.as_ref(), &GUARDRAIL_AUTOMATED_REASONING_POLICY_VERSION_ARN);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1765,9 +1964,9 @@ impl Shape for v1::GuardrailAutomatedReasoningRule {
 
 impl Shape for v1::GuardrailAutomatedReasoningLogicWarning {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("type", self.r#type.as_ref());
-        to.list("premises", &self.premises);
-        to.list("claims", &self.claims);
+        to.optional("type", self.r#type.as_ref(), &FREE);
+        to.list("premises", &self.premises, &FREE);
+        to.list("claims", &self.claims, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1783,9 +1982,9 @@ impl Shape for v1::GuardrailAutomatedReasoningLogicWarning {
 
 impl Shape for v1::GuardrailAutomatedReasoningInvalidFinding {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("translation", self.translation.as_ref());
-        to.list("contradictingRules", &self.contradicting_rules);
-        to.optional("logicWarning", self.logic_warning.as_ref());
+        to.optional("translation", self.translation.as_ref(), &FREE);
+        to.list("contradictingRules", &self.contradicting_rules, &FREE);
+        to.optional("logicWarning", self.logic_warning.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1801,10 +2000,10 @@ impl Shape for v1::GuardrailAutomatedReasoningInvalidFinding {
 
 impl Shape for v1::GuardrailAutomatedReasoningSatisfiableFinding {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("translation", self.translation.as_ref());
-        to.optional("claimsTrueScenario", self.claims_true_scenario.as_ref());
-        to.optional("claimsFalseScenario", self.claims_false_scenario.as_ref());
-        to.optional("logicWarning", self.logic_warning.as_ref());
+        to.optional("translation", self.translation.as_ref(), &FREE);
+        to.optional("claimsTrueScenario", self.claims_true_scenario.as_ref(), &FREE);
+        to.optional("claimsFalseScenario", self.claims_false_scenario.as_ref(), &FREE);
+        to.optional("logicWarning", self.logic_warning.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1821,9 +2020,9 @@ impl Shape for v1::GuardrailAutomatedReasoningSatisfiableFinding {
 
 impl Shape for v1::GuardrailAutomatedReasoningImpossibleFinding {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("translation", self.translation.as_ref());
-        to.list("contradictingRules", &self.contradicting_rules);
-        to.optional("logicWarning", self.logic_warning.as_ref());
+        to.optional("translation", self.translation.as_ref(), &FREE);
+        to.list("contradictingRules", &self.contradicting_rules, &FREE);
+        to.optional("logicWarning", self.logic_warning.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1839,8 +2038,8 @@ impl Shape for v1::GuardrailAutomatedReasoningImpossibleFinding {
 
 impl Shape for v1::GuardrailAutomatedReasoningTranslationAmbiguousFinding {
     fn write_members(&self, to: &mut Writer) {
-        to.list("options", &self.options);
-        to.list("differenceScenarios", &self.difference_scenarios);
+        to.list("options", &self.options, &GUARDRAIL_AUTOMATED_REASONING_TRANSLATION_OPTION_LIST);
+        to.list("differenceScenarios", &self.difference_scenarios, &GUARDRAIL_AUTOMATED_REASONING_DIFFERENCE_SCENARIO_LIST);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1855,7 +2054,7 @@ impl Shape for v1::GuardrailAutomatedReasoningTranslationAmbiguousFinding {
 
 impl Shape for v1::GuardrailAutomatedReasoningTranslationOption {
     fn write_members(&self, to: &mut Writer) {
-        to.list("translations", &self.translations);
+        to.list("translations", &self.translations, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1889,9 +2088,9 @@ impl Shape for v1::GuardrailAutomatedReasoningNoTranslationsFinding {
 
 impl Shape for v1::GuardrailInvocationMetrics {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guardrailProcessingLatency", self.guardrail_processing_latency.as_ref());
-        to.optional("usage", self.usage.as_ref());
-        to.optional("guardrailCoverage", self.guardrail_coverage.as_ref());
+        to.optional("guardrailProcessingLatency", self.guardrail_processing_latency.as_ref(), &FREE);
+        to.optional("usage", self.usage.as_ref(), &FREE);
+        to.optional("guardrailCoverage", self.guardrail_coverage.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1907,15 +2106,15 @@ impl Shape for v1::GuardrailInvocationMetrics {
 
 impl Shape for v1::GuardrailUsage {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("topicPolicyUnits", self.topic_policy_units.as_ref());
-        to.optional("contentPolicyUnits", self.content_policy_units.as_ref());
-        to.optional("wordPolicyUnits", self.word_policy_units.as_ref());
-        to.optional("sensitiveInformationPolicyUnits", self.sensitive_information_policy_units.as_ref());
-        to.optional("sensitiveInformationPolicyFreeUnits", self.sensitive_information_policy_free_units.as_ref());
-        to.optional("contextualGroundingPolicyUnits", self.contextual_grounding_policy_units.as_ref());
-        to.optional("contentPolicyImageUnits", self.content_policy_image_units.as_ref());
-        to.optional("automatedReasoningPolicyUnits", self.automated_reasoning_policy_units.as_ref());
-        to.optional("automatedReasoningPolicies", self.automated_reasoning_policies.as_ref());
+        to.required("topicPolicyUnits", self.topic_policy_units.as_ref(), &FREE);
+        to.required("contentPolicyUnits", self.content_policy_units.as_ref(), &FREE);
+        to.required("wordPolicyUnits", self.word_policy_units.as_ref(), &FREE);
+        to.required("sensitiveInformationPolicyUnits", self.sensitive_information_policy_units.as_ref(), &FREE);
+        to.required("sensitiveInformationPolicyFreeUnits", self.sensitive_information_policy_free_units.as_ref(), &FREE);
+        to.required("contextualGroundingPolicyUnits", self.contextual_grounding_policy_units.as_ref(), &FREE);
+        to.optional("contentPolicyImageUnits", self.content_policy_image_units.as_ref(), &FREE);
+        to.optional("automatedReasoningPolicyUnits", self.automated_reasoning_policy_units.as_ref(), &FREE);
+        to.optional("automatedReasoningPolicies", self.automated_reasoning_policies.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1937,8 +2136,8 @@ impl Shape for v1::GuardrailUsage {
 
 impl Shape for v1::GuardrailCoverage {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("textCharacters", self.text_characters.as_ref());
-        to.optional("images", self.images.as_ref());
+        to.optional("textCharacters", self.text_characters.as_ref(), &FREE);
+        to.optional("images", self.images.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1953,8 +2152,8 @@ impl Shape for v1::GuardrailCoverage {
 
 impl Shape for v1::GuardrailTextCharactersCoverage {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guarded", self.guarded.as_ref());
-        to.optional("total", self.total.as_ref());
+        to.optional("guarded", self.guarded.as_ref(), &FREE);
+        to.optional("total", self.total.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1969,8 +2168,8 @@ impl Shape for v1::GuardrailTextCharactersCoverage {
 
 impl Shape for v1::GuardrailImageCoverage {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guarded", self.guarded.as_ref());
-        to.optional("total", self.total.as_ref());
+        to.optional("guarded", self.guarded.as_ref(), &FREE);
+        to.optional("total", self.total.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -1985,11 +2184,11 @@ impl Shape for v1::GuardrailImageCoverage {
 
 impl Shape for v1::AppliedGuardrailDetails {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guardrailId", self.guardrail_id.as_ref());
-        to.optional("guardrailVersion", self.guardrail_version.as_ref());
-        to.optional("guardrailArn", self.guardrail_arn.as_ref());
-        to.list("guardrailOrigin", &self.guardrail_origin);
-        to.optional("guardrailOwnership", self.guardrail_ownership.as_ref());
+        to.optional("guardrailId", self.guardrail_id.as_ref(), &GUARDRAIL_ID);
+        to.optional("guardrailVersion", self.guardrail_version.as_ref(), &GUARDRAIL_VERSION);
+        to.optional("guardrailArn", self.guardrail_arn.as_ref(), &GUARDRAIL_ARN);
+        to.list("guardrailOrigin", &self.guardrail_origin, &FREE);
+        to.optional("guardrailOwnership", self.guardrail_ownership.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2007,7 +2206,7 @@ impl Shape for v1::AppliedGuardrailDetails {
 
 impl Shape for v1::PromptRouterTrace {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("invokedModelId", self.invoked_model_id.as_ref());
+        to.optional("invokedModelId", self.invoked_model_id.as_ref(), &INVOKED_MODEL_ID);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2021,18 +2220,18 @@ impl Shape for v1::PromptRouterTrace {
 
 impl Shape for v1::ConverseStreamRequest {
     fn write_members(&self, to: &mut Writer) {
-        to.list("messages", &self.messages);
-        to.list("system", &self.system);
-        to.optional("inferenceConfig", self.inference_config.as_ref());
-        to.optional("toolConfig", self.tool_config.as_ref());
-        to.optional("guardrailConfig", self.guardrail_config.as_ref());
+        to.list("messages", &self.messages, &FREE);
+        to.list("system", &self.system, &FREE);
+        to.optional("inferenceConfig", self.inference_config.as_ref(), &FREE);
+        to.optional("toolConfig", self.tool_config.as_ref(), &FREE);
+        to.optional("guardrailConfig", self.guardrail_config.as_ref(), &FREE);
         to.document("additionalModelRequestFields", self.additional_model_request_fields.as_ref(), self.additional_model_request_fields_text.as_ref());
-        to.map("promptVariables", &self.prompt_variables);
-        to.list("additionalModelResponseFieldPaths", &self.additional_model_response_field_paths);
-        to.map("requestMetadata", &self.request_metadata);
-        to.optional("performanceConfig", self.performance_config.as_ref());
-        to.optional("serviceTier", self.service_tier.as_ref());
-        to.optional("outputConfig", self.output_config.as_ref());
+        to.map("promptVariables", &self.prompt_variables, &FREE);
+        to.list("additionalModelResponseFieldPaths", &self.additional_model_response_field_paths, &CONVERSE_STREAM_REQUEST_ADDITIONAL_MODEL_RESPONSE_FIELD_PATHS_LIST);
+        to.map("requestMetadata", &self.request_metadata, &REQUEST_METADATA);
+        to.optional("performanceConfig", self.performance_config.as_ref(), &FREE);
+        to.optional("serviceTier", self.service_tier.as_ref(), &FREE);
+        to.optional("outputConfig", self.output_config.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2057,10 +2256,10 @@ impl Shape for v1::ConverseStreamRequest {
 
 impl Shape for v1::GuardrailStreamConfiguration {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guardrailIdentifier", self.guardrail_identifier.as_ref());
-        to.optional("guardrailVersion", self.guardrail_version.as_ref());
-        to.optional("trace", self.trace.as_ref());
-        to.optional("streamProcessingMode", self.stream_processing_mode.as_ref());
+        to.optional("guardrailIdentifier", self.guardrail_identifier.as_ref(), &GUARDRAIL_IDENTIFIER);
+        to.optional("guardrailVersion", self.guardrail_version.as_ref(), &GUARDRAIL_VERSION);
+        to.optional("trace", self.trace.as_ref(), &FREE);
+        to.optional("streamProcessingMode", self.stream_processing_mode.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2077,7 +2276,7 @@ impl Shape for v1::GuardrailStreamConfiguration {
 
 impl Shape for v1::MessageStartEvent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("role", self.role.as_ref());
+        to.required("role", self.role.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2091,8 +2290,8 @@ impl Shape for v1::MessageStartEvent {
 
 impl Shape for v1::ContentBlockStartEvent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("start", self.start.as_ref());
-        to.optional("contentBlockIndex", self.content_block_index.as_ref());
+        to.required("start", self.start.as_ref(), &FREE);
+        to.required("contentBlockIndex", self.content_block_index.as_ref(), &NON_NEGATIVE_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2108,9 +2307,9 @@ impl Shape for v1::ContentBlockStartEvent {
 impl Shape for v1::ContentBlockStart {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::content_block_start::Kind::ToolUse(value)) => to.member("toolUse", value),
-            Some(v1::content_block_start::Kind::ToolResult(value)) => to.member("toolResult", value),
-            Some(v1::content_block_start::Kind::Image(value)) => to.member("image", value),
+            Some(v1::content_block_start::Kind::ToolUse(value)) => to.member("toolUse", value, &FREE),
+            Some(v1::content_block_start::Kind::ToolResult(value)) => to.member("toolResult", value, &FREE),
+            Some(v1::content_block_start::Kind::Image(value)) => to.member("image", value, &FREE),
             None => {}
         }
         to.end_union(&["toolUse", "toolResult", "image"]);
@@ -2135,9 +2334,9 @@ impl Shape for v1::ContentBlockStart {
 
 impl Shape for v1::ToolUseBlockStart {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("toolUseId", self.tool_use_id.as_ref());
-        to.optional("name", self.name.as_ref());
-        to.optional("type", self.r#type.as_ref());
+        to.required("toolUseId", self.tool_use_id.as_ref(), &TOOL_USE_ID);
+        to.required("name", self.name.as_ref(), &TOOL_NAME);
+        to.optional("type", self.r#type.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2153,9 +2352,9 @@ impl Shape for v1::ToolUseBlockStart {
 
 impl Shape for v1::ToolResultBlockStart {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("toolUseId", self.tool_use_id.as_ref());
-        to.optional("type", self.r#type.as_ref());
-        to.optional("status", self.status.as_ref());
+        to.required("toolUseId", self.tool_use_id.as_ref(), &TOOL_USE_ID);
+        to.optional("type", self.r#type.as_ref(), &FREE);
+        to.optional("status", self.status.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2171,7 +2370,7 @@ impl Shape for v1::ToolResultBlockStart {
 
 impl Shape for v1::ImageBlockStart {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
+        to.required("format", self.format.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2185,8 +2384,8 @@ impl Shape for v1::ImageBlockStart {
 
 impl Shape for v1::ContentBlockDeltaEvent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("delta", self.delta.as_ref());
-        to.optional("contentBlockIndex", self.content_block_index.as_ref());
+        to.required("delta", self.delta.as_ref(), &FREE);
+        to.required("contentBlockIndex", self.content_block_index.as_ref(), &NON_NEGATIVE_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2202,15 +2401,15 @@ impl Shape for v1::ContentBlockDeltaEvent {
 impl Shape for v1::ContentBlockDelta {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::content_block_delta::Kind::Text(value)) => to.member("text", value),
-            Some(v1::content_block_delta::Kind::ToolUse(value)) => to.member("toolUse", value),
-            Some(v1::content_block_delta::Kind::ReasoningContent(value)) => to.member("reasoningContent", value),
-            Some(v1::content_block_delta::Kind::Citation(value)) => to.member("citation", value),
-            Some(v1::content_block_delta::Kind::Image(value)) => to.member("image", value),
+            Some(v1::content_block_delta::Kind::Text(value)) => to.member("text", value, &FREE),
+            Some(v1::content_block_delta::Kind::ToolUse(value)) => to.member("toolUse", value, &FREE),
+            Some(v1::content_block_delta::Kind::ReasoningContent(value)) => to.member("reasoningContent", value, &FREE),
+            Some(v1::content_block_delta::Kind::Citation(value)) => to.member("citation", value, &FREE),
+            Some(v1::content_block_delta::Kind::Image(value)) => to.member("image", value, &FREE),
             Some(v1::content_block_delta::Kind::Unknown(_)) => to.unknown(),
             None => {}
         }
-        to.union_list("toolResult", &self.tool_result);
+        to.union_list("toolResult", &self.tool_result, &FREE);
         to.end_union(&["text", "toolUse", "toolResult", "reasoningContent", "citation", "image"]);
     }
 
@@ -2243,7 +2442,7 @@ impl Shape for v1::ContentBlockDelta {
 
 impl Shape for v1::ToolUseBlockDelta {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("input", self.input.as_ref());
+        to.required("input", self.input.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2258,7 +2457,7 @@ impl Shape for v1::ToolUseBlockDelta {
 impl Shape for v1::ToolResultBlockDelta {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::tool_result_block_delta::Kind::Text(value)) => to.member("text", value),
+            Some(v1::tool_result_block_delta::Kind::Text(value)) => to.member("text", value, &FREE),
             Some(v1::tool_result_block_delta::Kind::Json(value)) => to.document("json", Some(value), self.json_text.as_ref()),
             None => {}
         }
@@ -2287,9 +2486,9 @@ impl Shape for v1::ToolResultBlockDelta {
 impl Shape for v1::ReasoningContentBlockDelta {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::reasoning_content_block_delta::Kind::Text(value)) => to.member("text", value),
-            Some(v1::reasoning_content_block_delta::Kind::RedactedContent(value)) => to.member("redactedContent", value),
-            Some(v1::reasoning_content_block_delta::Kind::Signature(value)) => to.member("signature", value),
+            Some(v1::reasoning_content_block_delta::Kind::Text(value)) => to.member("text", value, &FREE),
+            Some(v1::reasoning_content_block_delta::Kind::RedactedContent(value)) => to.member("redactedContent", value, &FREE),
+            Some(v1::reasoning_content_block_delta::Kind::Signature(value)) => to.member("signature", value, &FREE),
             None => {}
         }
         to.end_union(&["text", "redactedContent", "signature"]);
@@ -2314,10 +2513,10 @@ impl Shape for v1::ReasoningContentBlockDelta {
 
 impl Shape for v1::CitationsDelta {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("title", self.title.as_ref());
-        to.optional("source", self.source.as_ref());
-        to.list("sourceContent", &self.source_content);
-        to.optional("location", self.location.as_ref());
+        to.optional("title", self.title.as_ref(), &FREE);
+        to.optional("source", self.source.as_ref(), &FREE);
+        to.list("sourceContent", &self.source_content, &FREE);
+        to.optional("location", self.location.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2334,7 +2533,7 @@ impl Shape for v1::CitationsDelta {
 
 impl Shape for v1::CitationSourceContentDelta {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
+        to.optional("text", self.text.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2348,8 +2547,8 @@ impl Shape for v1::CitationSourceContentDelta {
 
 impl Shape for v1::ImageBlockDelta {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("source", self.source.as_ref());
-        to.optional("error", self.error.as_ref());
+        to.optional("source", self.source.as_ref(), &FREE);
+        to.optional("error", self.error.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2364,7 +2563,7 @@ impl Shape for v1::ImageBlockDelta {
 
 impl Shape for v1::ContentBlockStopEvent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("contentBlockIndex", self.content_block_index.as_ref());
+        to.required("contentBlockIndex", self.content_block_index.as_ref(), &NON_NEGATIVE_INTEGER);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2378,7 +2577,7 @@ impl Shape for v1::ContentBlockStopEvent {
 
 impl Shape for v1::MessageStopEvent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("stopReason", self.stop_reason.as_ref());
+        to.required("stopReason", self.stop_reason.as_ref(), &FREE);
         to.document("additionalModelResponseFields", self.additional_model_response_fields.as_ref(), self.additional_model_response_fields_text.as_ref());
     }
 
@@ -2394,11 +2593,11 @@ impl Shape for v1::MessageStopEvent {
 
 impl Shape for v1::ConverseStreamMetadataEvent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("usage", self.usage.as_ref());
-        to.optional("metrics", self.metrics.as_ref());
-        to.optional("trace", self.trace.as_ref());
-        to.optional("performanceConfig", self.performance_config.as_ref());
-        to.optional("serviceTier", self.service_tier.as_ref());
+        to.required("usage", self.usage.as_ref(), &FREE);
+        to.required("metrics", self.metrics.as_ref(), &FREE);
+        to.optional("trace", self.trace.as_ref(), &FREE);
+        to.optional("performanceConfig", self.performance_config.as_ref(), &FREE);
+        to.optional("serviceTier", self.service_tier.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2416,7 +2615,7 @@ impl Shape for v1::ConverseStreamMetadataEvent {
 
 impl Shape for v1::ConverseStreamMetrics {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("latencyMs", self.latency_ms.as_ref());
+        to.required("latencyMs", self.latency_ms.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2430,8 +2629,8 @@ impl Shape for v1::ConverseStreamMetrics {
 
 impl Shape for v1::ConverseStreamTrace {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("guardrail", self.guardrail.as_ref());
-        to.optional("promptRouter", self.prompt_router.as_ref());
+        to.optional("guardrail", self.guardrail.as_ref(), &FREE);
+        to.optional("promptRouter", self.prompt_router.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2446,7 +2645,7 @@ impl Shape for v1::ConverseStreamTrace {
 
 impl Shape for v1::CountTokensRequest {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("input", self.input.as_ref());
+        to.required("input", self.input.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2461,8 +2660,8 @@ impl Shape for v1::CountTokensRequest {
 impl Shape for v1::CountTokensInput {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::count_tokens_input::Kind::InvokeModel(value)) => to.member("invokeModel", value),
-            Some(v1::count_tokens_input::Kind::Converse(value)) => to.member("converse", value),
+            Some(v1::count_tokens_input::Kind::InvokeModel(value)) => to.member("invokeModel", value, &FREE),
+            Some(v1::count_tokens_input::Kind::Converse(value)) => to.member("converse", value, &FREE),
             None => {}
         }
         to.end_union(&["invokeModel", "converse"]);
@@ -2484,7 +2683,7 @@ impl Shape for v1::CountTokensInput {
 
 impl Shape for v1::InvokeModelTokensRequest {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("body", self.body.as_ref());
+        to.required("body", self.body.as_ref(), &BODY);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2498,9 +2697,9 @@ impl Shape for v1::InvokeModelTokensRequest {
 
 impl Shape for v1::ConverseTokensRequest {
     fn write_members(&self, to: &mut Writer) {
-        to.list("messages", &self.messages);
-        to.list("system", &self.system);
-        to.optional("toolConfig", self.tool_config.as_ref());
+        to.list("messages", &self.messages, &FREE);
+        to.list("system", &self.system, &FREE);
+        to.optional("toolConfig", self.tool_config.as_ref(), &FREE);
         to.document("additionalModelRequestFields", self.additional_model_request_fields.as_ref(), self.additional_model_request_fields_text.as_ref());
     }
 
@@ -2518,7 +2717,7 @@ impl Shape for v1::ConverseTokensRequest {
 
 impl Shape for v1::CountTokensResponse {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("inputTokens", self.input_tokens.as_ref());
+        to.required("inputTokens", self.input_tokens.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2532,9 +2731,11 @@ impl Shape for v1::CountTokensResponse {
 
 impl Shape for v1::ApplyGuardrailRequest {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("source", self.source.as_ref());
-        to.required_list("content", &self.content);
-        to.optional("outputScope", self.output_scope.as_ref());
+        to.label("guardrailIdentifier", self.guardrail_identifier.as_ref(), &GUARDRAIL_IDENTIFIER);
+        to.label("guardrailVersion", self.guardrail_version.as_ref(), &GUARDRAIL_VERSION);
+        to.required("source", self.source.as_ref(), &FREE);
+        to.required_list("content", &self.content, &FREE);
+        to.optional("outputScope", self.output_scope.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2551,8 +2752,8 @@ impl Shape for v1::ApplyGuardrailRequest {
 impl Shape for v1::GuardrailContentBlock {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::guardrail_content_block::Kind::Text(value)) => to.member("text", value),
-            Some(v1::guardrail_content_block::Kind::Image(value)) => to.member("image", value),
+            Some(v1::guardrail_content_block::Kind::Text(value)) => to.member("text", value, &FREE),
+            Some(v1::guardrail_content_block::Kind::Image(value)) => to.member("image", value, &FREE),
             None => {}
         }
         to.end_union(&["text", "image"]);
@@ -2574,8 +2775,8 @@ impl Shape for v1::GuardrailContentBlock {
 
 impl Shape for v1::GuardrailTextBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
-        to.list("qualifiers", &self.qualifiers);
+        to.required("text", self.text.as_ref(), &FREE);
+        to.list("qualifiers", &self.qualifiers, &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2590,8 +2791,8 @@ impl Shape for v1::GuardrailTextBlock {
 
 impl Shape for v1::GuardrailImageBlock {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("format", self.format.as_ref());
-        to.optional("source", self.source.as_ref());
+        to.required("format", self.format.as_ref(), &FREE);
+        to.required("source", self.source.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2607,7 +2808,7 @@ impl Shape for v1::GuardrailImageBlock {
 impl Shape for v1::GuardrailImageSource {
     fn write_members(&self, to: &mut Writer) {
         match &self.kind {
-            Some(v1::guardrail_image_source::Kind::Bytes(value)) => to.member("bytes", value),
+            Some(v1::guardrail_image_source::Kind::Bytes(value)) => to.member("bytes", value, &GUARDRAIL_IMAGE_SOURCE_BYTES_BLOB),
             None => {}
         }
         to.end_union(&["bytes"]);
@@ -2626,12 +2827,12 @@ impl Shape for v1::GuardrailImageSource {
 
 impl Shape for v1::ApplyGuardrailResponse {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("usage", self.usage.as_ref());
-        to.optional("action", self.action.as_ref());
-        to.optional("actionReason", self.action_reason.as_ref());
-        to.required_list("outputs", &self.outputs);
-        to.required_list("assessments", &self.assessments);
-        to.optional("guardrailCoverage", self.guardrail_coverage.as_ref());
+        to.required("usage", self.usage.as_ref(), &FREE);
+        to.required("action", self.action.as_ref(), &FREE);
+        to.optional("actionReason", self.action_reason.as_ref(), &FREE);
+        to.required_list("outputs", &self.outputs, &FREE);
+        to.required_list("assessments", &self.assessments, &FREE);
+        to.optional("guardrailCoverage", self.guardrail_coverage.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {
@@ -2650,7 +2851,7 @@ impl Shape for v1::ApplyGuardrailResponse {
 
 impl Shape for v1::GuardrailOutputContent {
     fn write_members(&self, to: &mut Writer) {
-        to.optional("text", self.text.as_ref());
+        to.optional("text", self.text.as_ref(), &FREE);
     }
 
     fn read_member<'de, A: MapAccess<'de>>(&mut self, name: &str, from: &mut Members<'_, A>) -> Result<bool, A::Error> {

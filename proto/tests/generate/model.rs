@@ -25,7 +25,11 @@ pub(crate) struct Shape {
     #[serde(default)]
     pub(crate) document: bool,
     pub(crate) member: Option<Reference>,
+    pub(crate) key: Option<Reference>,
     pub(crate) value: Option<Reference>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+    pub(crate) pattern: Option<String>,
 }
 
 /// A reference to a shape.
@@ -77,6 +81,38 @@ impl Shape {
             .iter()
             .filter(|(_, member)| member.get("location").is_none())
             .map(|(name, member)| (name.as_str(), member["shape"].as_str().unwrap().to_owned()))
+    }
+
+    /// Members that stand in the URI, but for the model id, which is the gateway's own matter.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, String)> {
+        self.members
+            .iter()
+            .filter(|(name, member)| member["location"] == "uri" && name.as_str() != "modelId")
+            .map(|(name, member)| (name.as_str(), member["shape"].as_str().unwrap().to_owned()))
+    }
+
+    /// The fewest characters, bytes or entries.
+    pub(crate) fn least(&self) -> usize {
+        self.min.map_or(0, |min| min as usize)
+    }
+
+    /// Text of so many characters, or of the pattern's own length.
+    pub(crate) fn text(&self, length: usize) -> String {
+        match self.pattern.as_deref() {
+            Some("[0-9]{12}") => "123456789012".to_owned(),
+            Some("(|([1-9][0-9]{0,7})|(DRAFT))") => "1".to_owned(),
+            Some(pattern) if pattern.starts_with("s3://") && length > 8 => {
+                format!("s3://abc/{}", "\u{e4}".repeat(length - 9))
+            }
+            Some(pattern) if pattern.starts_with("s3://") && length > 0 => "s3://abc".to_owned(),
+            Some(_) => "a".repeat(length),
+            None => "\u{1F980}".repeat(length),
+        }
+    }
+
+    /// Whether a structure cannot be sent without the member.
+    pub(crate) fn requires(&self, member: &str) -> bool {
+        self.required.iter().any(|required| required == member)
     }
 }
 

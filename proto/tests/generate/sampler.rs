@@ -36,8 +36,17 @@ impl<'m> Sampler<'m> {
                 let values = self.samples(&shape.value.as_ref().unwrap().shape);
                 vec![values.into_iter().enumerate().map(|(i, v)| (format!("key{i}"), v)).collect()]
             }
-            "string" => vec![json!(format!("a {name} with \"quotes\", ümlauts and \u{1F980}")), json!("")],
-            "integer" => vec![json!(7), json!(0)],
+            // Its rules are written in words only.
+            "string" if name == "DocumentBlockNameString" => vec![json!("a name-(1) [ü]"), json!("b")],
+            "string" if name.ends_with("FieldPathsListMemberString") => vec![json!("/a \"b\""), json!("/")],
+            "string" if shape.pattern.is_some() || shape.max.is_some() => {
+                vec![json!(shape.text(shape.least().max(12))), json!(shape.text(shape.least()))]
+            }
+            "string" => {
+                let text = format!("a {name} with \"quotes\", ümlauts and \u{1F980}");
+                vec![json!(text), json!(shape.text(shape.least()))]
+            }
+            "integer" => vec![json!(7), json!(shape.least())],
             "long" => vec![json!(9_007_199_254_740_993_i64), json!(0)],
             "float" | "double" => vec![json!(0.7), json!(1e-9), json!(0)],
             "boolean" => vec![json!(true), json!(false)],

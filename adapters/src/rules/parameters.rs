@@ -1,0 +1,81 @@
+//! The length of an answer, sampling and stop sequences.
+
+use bedrock_inference_proto::v1::{ConverseStreamRequest, InferenceConfiguration};
+
+use super::conversation::Conversation;
+use super::fields;
+use super::findings::Findings;
+use crate::contract::{Capability, Model};
+
+pub(super) fn check(
+    model: &Model,
+    request: &ConverseStreamRequest,
+    conversation: &Conversation<'_>,
+    findings: &mut Findings,
+) {
+    if let Some(config) = &request.inference_config {
+        check_length(model, config, conversation, findings);
+        check_stops(model, config, findings);
+    }
+    check_sampling(model, request.inference_config.as_ref(), conversation, findings);
+}
+
+/// Betas of Claude such as `output-128k-2025-02-19` raise the limit.
+fn check_length(
+    model: &Model,
+    config: &InferenceConfiguration,
+    conversation: &Conversation<'_>,
+    findings: &mut Findings,
+) {
+    if let (Some(asked), Some(limit)) = (config.max_tokens, model.limits.max_output_tokens)
+        && i64::from(asked) > limit
+        && !conversation.fields.has_beta("output-")
+    {
+        let description = format!("is {asked}; the model answers with at most {limit}");
+        findings.of_model("inferenceConfig.maxTokens", description);
+    }
+}
+
+fn check_stops(model: &Model, config: &InferenceConfiguration, findings: &mut Findings) {
+    let found = config.stop_sequences.len();
+    if let Some(limit) = model.limits.max_stop_sequences
+        && found > limit
+    {
+        let description = format!("has {found} entries; the model takes at most {limit}");
+        findings.of_model("inferenceConfig.stopSequences", description);
+    }
+}
+
+fn check_sampling(
+    model: &Model,
+    config: Option<&InferenceConfiguration>,
+    conversation: &Conversation<'_>,
+    findings: &mut Findings,
+) {
+    let fields = &conversation.fields;
+    let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_f64);
+    let temperature = [
+        ("inferenceConfig.temperature".to_owned(), config.and_then(|config| config.temperature)),
+        (fields::path("temperature"), number("temperature")),
+    ];
+    let top_p = [
+        ("inferenceConfig.topP".to_owned(), config.and_then(|config| config.top_p)),
+        (fields::path("top_p"), number("top_p")),
+    ];
+    let set = |parameters: &[(String, Option<f64>); 2]| parameters.iter().any(|(_, value)| value.is_some());
+    if !model.can(Capability::SamplingParams) {
+        // 1 is the default, which a model without these parameters has too.
+        #[expect(clippy::float_cmp, reason = "exactly the default")]
+        let other = |value: Option<f64>| value.is_some_and(|value| value != 1.0);
+        let top_k = (fields::path("top_k"), number("top_k"));
+        for (path, _) in
+            temperature.into_iter().chain(top_p).chain([top_k]).filter(|(_, value)| other(*value))
+        {
+            findings.of_model(path, "is set; the model takes no sampling parameters");
+        }
+    } else if !model.can(Capability::TemperatureWithTopP) && set(&temperature) {
+        for (path, _) in top_p.into_iter().filter(|(_, value)| value.is_some()) {
+            findings.of_model(path, "is set beside temperature; the model takes one of the two");
+        }
+    }
+}
