@@ -17,6 +17,7 @@ mod stage;
 
 mod a_cancel_reaches_the_upstream;
 mod aws_json_works_as_it_stands;
+mod bad_requests_cost_nothing;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
 mod every_member_survives;
