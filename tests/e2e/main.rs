@@ -19,6 +19,7 @@ mod stage;
 mod a_cancel_reaches_the_upstream;
 mod a_panic_ends_one_call;
 mod aws_json_works_as_it_stands;
+mod bad_requests_cost_nothing;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
 mod every_clock_has_its_own_error;

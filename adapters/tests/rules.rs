@@ -1,0 +1,178 @@
+//! The rules refuse nothing that is good: neither what the fixtures send nor any conversation put together well.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+use std::path::Path;
+
+use bedrock_inference_adapters::contract::{Capability, ConverseCall, Model};
+use bedrock_inference_adapters::{FAMILIES, rules};
+use bedrock_inference_proto::codec;
+use bedrock_inference_proto::v1::{ConverseRequest, ConverseStreamRequest, ConverseTokensRequest};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Fixtures that put pieces together which Bedrock refuses beside each other, and whose name does not say it: the
+/// encoders take them one by one.
+const PIECES: [&str; 7] = [
+    "cache_points",
+    "documents",
+    "plain",
+    "thinking",
+    "tools_input_beyond_a_double",
+    "tools_result_media",
+    "video",
+];
+
+fn models() -> Vec<Model> {
+    FAMILIES.iter().flat_map(|family| family.read_models().unwrap()).collect()
+}
+
+fn model(models: &[Model], id: &str) -> Model {
+    let named = |model: &&Model| model.id == id || model.profile_ids().any(|profile| profile == id);
+    models.iter().find(named).unwrap_or_else(|| panic!("no model is called {id}")).clone()
+}
+
+fn found(model: &Model, request: &ConverseStreamRequest) -> Vec<String> {
+    let findings = rules::check(model, request);
+    let all = [codec::check(request), findings.by_service, findings.by_model].into_iter().flatten();
+    all.map(|violation| violation.to_string()).collect()
+}
+
+fn read(json: &Value) -> ConverseStreamRequest {
+    codec::read(json.to_string().as_bytes()).unwrap().value
+}
+
+#[test]
+fn what_the_fixtures_send_is_not_refused() {
+    let models = models();
+    let (mut seen, mut refused) = (0, Vec::new());
+    for family in FAMILIES {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let folder = source.join(family.adapter.family()).join("fixtures");
+        let Ok(folders) = std::fs::read_dir(folder) else { continue };
+        for folder in folders.map(|entry| entry.unwrap().path()) {
+            let Ok(text) = std::fs::read_to_string(folder.join("request.json")) else { continue };
+            let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            seen += 1;
+            let found = found_in(&models, &text);
+            if !found.is_empty() && !name.starts_with("refused") && !PIECES.contains(&name.as_str()) {
+                refused.push((name, found));
+            }
+        }
+    }
+    assert_eq!(refused, Vec::new());
+    assert!(seen > 30, "only {seen} fixtures");
+}
+
+/// Bodies as AWS's documents show them.
+#[test]
+fn what_aws_documents_is_not_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/aws_json");
+    let bodies: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(bodies.len() > 5);
+    for path in bodies {
+        let found = found_in(&models(), &std::fs::read_to_string(&path).unwrap());
+        assert_eq!(found, Vec::<String>::new(), "{}", path.display());
+    }
+}
+
+fn found_in(models: &[Model], text: &str) -> Vec<String> {
+    let json: Value = serde_json::from_str(text).unwrap();
+    found(&model(models, json["modelId"].as_str().unwrap()), &read(&json))
+}
+
+/// Turns of a conversation that is put together well: plain ones, and tool uses with their results.
+fn turns() -> impl Strategy<Value = Vec<Value>> {
+    let plain = "[a-z]{1,8}".prop_map(|text| {
+        vec![
+            json!({"role": "user", "content": [{"text": text}]}),
+            json!({"role": "assistant", "content": [{"text": "yes"}]}),
+        ]
+    });
+    let tools = (1..4_usize, any::<u16>()).prop_map(|(calls, seed)| {
+        let ids: Vec<_> = (0..calls).map(|at| format!("call-{seed}-{at}")).collect();
+        let uses = ids.iter().map(|id| json!({"toolUse": {"toolUseId": id, "name": "t", "input": {}}}));
+        let results =
+            ids.iter().rev().map(|id| json!({"toolResult": {"toolUseId": id, "content": [{"text": ""}]}}));
+        vec![
+            json!({"role": "user", "content": [{"text": "go"}]}),
+            json!({"role": "assistant", "content": uses.collect::<Vec<_>>()}),
+            json!({"role": "user", "content": results.chain([json!({"text": "go on"})]).collect::<Vec<_>>()}),
+            json!({"role": "assistant", "content": [{"text": "done"}]}),
+        ]
+    });
+    let exchanges = prop::collection::vec(prop_oneof![plain, tools], 0..6);
+    exchanges.prop_map(|exchanges| {
+        let last = json!({"role": "user", "content": [{"text": "and now?"}]});
+        exchanges.into_iter().flatten().chain([last]).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_good_conversation_is_refused_by_no_model(turns in turns()) {
+        let tools = json!({"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "object"}}}}]});
+        let json = json!({"messages": turns, "toolConfig": tools, "inferenceConfig": {"maxTokens": 100}});
+        let request = read(&json);
+        let count: ConverseTokensRequest = codec::read(json!({"messages": turns, "toolConfig": tools}).to_string().as_bytes()).unwrap().value;
+        for model in models() {
+            if model.can(Capability::Converse) && model.can(Capability::Tools) {
+                prop_assert_eq!(found(&model, &request), Vec::<String>::new(), "{}", model.id);
+                prop_assert_eq!(rules::check_count(&model, &count), rules::Findings::default());
+            }
+        }
+    }
+
+    /// Words that nobody knows are judged by no rule.
+    #[test]
+    fn unknown_words_stay_open(word in "[a-z_]{3,12}") {
+        let known = ["user", "assistant", "system"];
+        prop_assume!(!known.contains(&word.as_str()));
+        let json = json!({
+            "messages": [
+                {"role": word, "content": [{"text": "a"}]},
+                {"role": word, "content": [{"image": {"format": word, "source": {"bytes": "AAAA"}}}, {"cachePoint": {"type": word, "ttl": word}}]}
+            ],
+            "serviceTier": {"type": word}, "performanceConfig": {"latency": word},
+            "guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1", "trace": word, "streamProcessingMode": word},
+            "outputConfig": {"effort": word}
+        });
+        let model = model(&models(), "anthropic.claude-sonnet-4-5-20250929-v1:0");
+        prop_assert_eq!(found(&model, &read(&json)), Vec::<String>::new());
+    }
+}
+
+/// What checking costs: `cargo test --release -p bedrock-inference-adapters --test rules -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints times and asserts nothing"]
+fn what_checking_costs() {
+    let models = models();
+    let model = model(&models, "anthropic.claude-sonnet-4-5-20250929-v1:0");
+    for count in [1, 101] {
+        let turn = |at: usize| {
+            let role = if at.is_multiple_of(2) { "user" } else { "assistant" };
+            json!({"role": role, "content": [{"text": "Some words about the rivers of France. ".repeat(10)}]})
+        };
+        let messages: Vec<_> = (0..count).map(turn).collect();
+        let json = json!({"messages": messages, "inferenceConfig": {"maxTokens": 100, "temperature": 0.5}});
+        let request =
+            ConverseCall::from(codec::read::<ConverseRequest>(json.to_string().as_bytes()).unwrap().value)
+                .request;
+        let begun = std::time::Instant::now();
+        let rounds = 10_000;
+        for _ in 0..rounds {
+            assert!(std::hint::black_box(found(&model, std::hint::black_box(&request))).is_empty());
+        }
+        println!("{count} messages: {:?} a check", begun.elapsed() / rounds);
+    }
+}
