@@ -35,7 +35,7 @@ impl fmt::Display for Violation {
 }
 
 /// The body so far, and where in it we are.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[doc(hidden)]
 pub struct Writer {
     pub(super) json: Vec<u8>,
@@ -95,7 +95,7 @@ impl Writer {
         self.object(|to| {
             for (key, value) in map {
                 to.key(key);
-                to.path.name(key);
+                to.path.key(key);
                 value.write(to);
                 to.path.leave();
             }
