@@ -1,8 +1,7 @@
 //! What a call asks of Bedrock.
 
-use bedrock_inference_adapters::contract::{ConverseCall, InvokeHeaders, Mode};
+use bedrock_inference_adapters::contract::{Content, ConverseCall, InvokeHeaders, Mode};
 use bedrock_inference_proto::v1;
-use bytes::Bytes;
 
 use crate::error::Error;
 
@@ -23,7 +22,7 @@ pub enum Request {
 #[derive(Debug, Clone)]
 pub struct InvokeCall {
     /// The body.
-    pub body: Bytes,
+    pub body: Content,
     /// What goes beside it.
     pub headers: InvokeHeaders,
     /// How the caller wants the answer.

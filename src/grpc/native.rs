@@ -1,6 +1,6 @@
 //! What InvokeModel and InvokeModelStream share: a body as bytes or as JSON, answered in kind.
 
-use bedrock_inference_adapters::contract::{AdapterError, Event, InvokeHeaders, Mode, ReplyHead};
+use bedrock_inference_adapters::contract::{AdapterError, Content, Event, InvokeHeaders, Mode, ReplyHead};
 use bedrock_inference_proto::codec::{Violation, document_from_json, write_document};
 use bedrock_inference_proto::v1::{CallOptions, InvokeModelRequest, InvokeModelStreamRequest};
 use bytes::Bytes;
@@ -90,7 +90,11 @@ impl Native {
             let context = format!("has {} bytes; at most {LARGEST_BODY} are accepted", body.len());
             return Err(Error::invalid("body", context));
         }
-        Ok(Request::Invoke(Box::new(InvokeCall { body, headers: self.headers, mode: self.mode })))
+        Ok(Request::Invoke(Box::new(InvokeCall {
+            body: body.into(),
+            headers: self.headers,
+            mode: self.mode,
+        })))
     }
 }
 
@@ -120,7 +124,8 @@ fn check_headers(headers: &InvokeHeaders) -> Result<(), Error> {
 }
 
 /// A body in the form that was asked for: as JSON, with the bytes beside it where JSON loses something.
-pub(super) fn in_kind(body: Bytes, form: Form) -> (Option<Bytes>, Option<Struct>) {
+pub(super) fn in_kind(body: Content, form: Form) -> (Option<Bytes>, Option<Struct>) {
+    let body = body.into_bytes();
     if form == Form::Bytes {
         return (Some(body), None);
     }

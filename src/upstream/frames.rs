@@ -83,7 +83,7 @@ fn read(message: &Message) -> Result<Frame, Error> {
                 "chunk" => chunk(message.payload())?,
                 _ => message.payload().clone(),
             };
-            Ok(Frame { event, payload })
+            Ok(Frame { event, payload: payload.into() })
         }
         Some("exception") => Err(refusal(&Refusal {
             code: &header(message, ":exception-type").unwrap_or_default(),
