@@ -3,9 +3,9 @@
 
 #[path = "../../proto/tests/generate/model.rs"]
 #[expect(dead_code, reason = "the generator uses the rest")]
-mod model;
+pub(crate) mod model;
 #[path = "../../proto/tests/generate/sampler.rs"]
-mod sampler;
+pub(crate) mod sampler;
 
 use std::collections::BTreeSet;
 

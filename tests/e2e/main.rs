@@ -19,6 +19,7 @@ mod a_cancel_reaches_the_upstream;
 mod aws_json_works_as_it_stands;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod content_stays_private;
 mod every_member_survives;
 mod guardrails_judge;
 mod models_resolve;
