@@ -55,9 +55,9 @@ fn feed(decoder: &mut dyn StreamDecoder, data: &[u8], streaming: bool, names: &[
 /// One whole body, or a frame a line under names that take turns.
 fn pieces<'p>(data: &[u8], streaming: bool, names: &'p [&str]) -> Vec<Piece<'p>> {
     if !streaming {
-        return vec![Piece::Whole(Bytes::copy_from_slice(data))];
+        return vec![Piece::Whole(Bytes::copy_from_slice(data).into())];
     }
     let names = names.iter().copied().cycle();
     let lines = data.split(|byte| *byte == b'\n').zip(names);
-    lines.map(|(line, event)| Piece::Frame { event, payload: Bytes::copy_from_slice(line) }).collect()
+    lines.map(|(line, event)| Piece::Frame { event, payload: Bytes::copy_from_slice(line).into() }).collect()
 }

@@ -12,22 +12,8 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{LogFormat, LogSettings};
 
-/// Crates that print prompts and answers at DEBUG or TRACE; they never get below INFO, whatever the filter
-/// says.
-const TALKATIVE: [&str; 12] = [
-    "aws_config",
-    "aws_runtime",
-    "aws_sdk_bedrockruntime",
-    "aws_sigv4",
-    "aws_smithy_eventstream",
-    "aws_smithy_http",
-    "aws_smithy_http_client",
-    "aws_smithy_runtime",
-    "h2",
-    "hyper",
-    "hyper_util",
-    "tonic",
-];
+/// What the targets of our own crates begin with. They print no content at any level.
+const OURS: &str = "bedrock_inference";
 
 /// Starts logging to standard error. A second call does nothing.
 ///
@@ -45,6 +31,7 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     if tracing_subscriber::registry().with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));
     }
+    tracing::trace!(filter = settings.filter, "logging starts");
     Ok(())
 }
 
@@ -67,15 +54,18 @@ pub fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
         .map_err(|error| format!("log.filter = {:?}: {error}", settings.filter))
 }
 
+/// Other crates never get below INFO, whatever the filter says: at DEBUG and TRACE the AWS SDK prints requests,
+/// replies and what it signs, h2 prints headers, rustls prints handshakes.
 fn cap() -> Targets {
-    let capped = TALKATIVE.map(|name| (name, LevelFilter::INFO));
-    Targets::new().with_default(LevelFilter::TRACE).with_targets(capped)
+    Targets::new().with_default(LevelFilter::INFO).with_target(OURS, LevelFilter::TRACE)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex, PoisonError};
+
+    use tracing::Level;
 
     use super::*;
 
@@ -114,5 +104,19 @@ mod tests {
         assert!(logged.contains("panicked") && logged.contains("src/telemetry.rs:"), "{logged}");
         assert!(logged.contains("thread=\"telemetry::tests::a_panic"), "{logged}");
         assert!(!logged.contains("secret"), "{logged}");
+    }
+
+    #[test]
+    fn only_our_own_crates_go_below_info() {
+        let cap = cap();
+        for target in ["bedrock_inference", "bedrock_inference::grpc::ending", "bedrock_inference_adapters"] {
+            assert!(cap.would_enable(target, &Level::TRACE), "{target}");
+        }
+        for target in
+            ["aws_smithy_runtime::client::orchestrator", "aws_sdk_sts", "h2", "rustls", "log", "a_new_one"]
+        {
+            assert!(cap.would_enable(target, &Level::INFO), "{target}");
+            assert!(!cap.would_enable(target, &Level::DEBUG), "{target}");
+        }
     }
 }

@@ -71,9 +71,10 @@ fn run<'p>(pieces: impl IntoIterator<Item = Piece<'p>>) -> Outcome {
 }
 
 fn frames(chunks: &[String]) -> impl Iterator<Item = Piece<'static>> {
-    chunks
-        .iter()
-        .map(|chunk| Piece::Frame { event: "chunk", payload: Bytes::copy_from_slice(chunk.as_bytes()) })
+    chunks.iter().map(|chunk| Piece::Frame {
+        event: "chunk",
+        payload: Bytes::copy_from_slice(chunk.as_bytes()).into(),
+    })
 }
 
 proptest! {

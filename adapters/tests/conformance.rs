@@ -7,7 +7,7 @@
 //!   member that the native route refuses, one a line).
 //! - `reply.json` (a whole native reply) with `head.json` (its headers), `stream.jsonl` (a chunk a line), or
 //!   both of the same answer. Golden files record what they give: `events.txt`, and `folded.json` (or
-//!   `folded.txt` where AWS's JSON cannot say it).
+//!   `folded.txt`, in proto3 JSON, where AWS's cannot say it).
 //!   `BLESS=1 cargo test -p bedrock-inference-adapters --test conformance` writes those anew.
 #![allow(
     clippy::unwrap_used,
@@ -77,7 +77,10 @@ fn every_reply_gives_what_was_recorded_in_both_forms() {
             assert_eq!(without_latency(whole), without_latency(streamed), "{case}: the two forms differ");
         }
         let json = folded.first().and_then(|reply| codec::write(*reply).ok());
-        let text = folded.first().filter(|_| json.is_none()).map(|reply| format!("{reply:#?}\n"));
+        let text = folded
+            .first()
+            .filter(|_| json.is_none())
+            .map(|reply| golden::pretty(golden::proto_json(*reply).as_bytes()));
         golden::check(&case.path("folded.json"), json.map(|json| golden::pretty(&json)));
         golden::check(&case.path("folded.txt"), text);
     }

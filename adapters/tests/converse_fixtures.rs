@@ -2,7 +2,7 @@
 //!
 //! A case is a folder of `src/converse/fixtures/` with a `reply.json` (a whole reply), a `stream.jsonl` (one
 //! event a line), or both of the same answer. Beside them stand the golden files: `reply.events`,
-//! `stream.events`, and `folded.json` (or `folded.txt` where AWS's JSON cannot say the reply).
+//! `stream.events`, and `folded.json` (or `folded.txt`, in proto3 JSON, where AWS's cannot say the reply).
 //! `BLESS=1 cargo test -p bedrock-inference-adapters --test converse_fixtures` writes them anew.
 #![allow(
     clippy::unwrap_used,
@@ -57,7 +57,7 @@ fn run(feed: impl FnOnce(&mut Vec<Event>) -> Result<(), AdapterError>) -> Outcom
 
 fn whole(body: &[u8]) -> Outcome {
     let body = Bytes::copy_from_slice(body);
-    run(|events| ConverseDecoder.feed(Piece::Whole(body), events))
+    run(|events| ConverseDecoder.feed(Piece::Whole(body.into()), events))
 }
 
 fn stream(lines: &str) -> Outcome {
@@ -68,7 +68,10 @@ fn stream(lines: &str) -> Outcome {
             // As it stands in the file: a serde_json::Value would round.
             let payload = line.split_once("\"payload\":").unwrap().1.strip_suffix('}').unwrap();
             let event = frame["event"].as_str().unwrap();
-            decoder.feed(Piece::Frame { event, payload: Bytes::copy_from_slice(payload.as_bytes()) }, events)
+            decoder.feed(
+                Piece::Frame { event, payload: Bytes::copy_from_slice(payload.as_bytes()).into() },
+                events,
+            )
         })
     })
 }
@@ -90,7 +93,10 @@ fn every_fixture_gives_what_was_recorded() {
         }
         let json =
             folded.first().and_then(|reply| codec::write(reply).ok()).map(|json| golden::pretty(&json));
-        let text = folded.first().filter(|_| json.is_none()).map(|reply| format!("{reply:#?}\n"));
+        let text = folded
+            .first()
+            .filter(|_| json.is_none())
+            .map(|reply| golden::pretty(golden::proto_json(reply).as_bytes()));
         golden::check(&case.join("folded.json"), json);
         golden::check(&case.join("folded.txt"), text);
     }

@@ -32,7 +32,7 @@ fn event(word: &str) -> Event {
             let usage = content_block_index.map(|_| TokenUsage::default());
             Event::Metadata(Box::new(ConverseStreamMetadataEvent { usage, ..Default::default() }))
         }
-        "raw" => Event::Raw(bytes::Bytes::from_static(b"{}")),
+        "raw" => Event::Raw(bytes::Bytes::from_static(b"{}").into()),
         "warning" => Event::Warning(Warning::default()),
         other => panic!("no event is called {other}"),
     }

@@ -187,7 +187,7 @@ fn encode(
     let model = family.read_models().unwrap().remove(0);
     let call = ConverseCall { request: request.clone(), mode: Mode::Stream };
     match family.adapter.encode(&model, &call)?.wire {
-        Wire::Invoke { body, headers } => Ok((body, headers)),
+        Wire::Invoke { body, headers } => Ok((body.into_bytes(), headers)),
         Wire::Converse { .. } => panic!("not native"),
     }
 }
@@ -222,11 +222,11 @@ fn run(family: Family, pieces: &[Piece<'_>]) -> (Result<bool, AdapterError>, boo
 }
 
 fn chunk(payload: impl AsRef<[u8]>) -> Piece<'static> {
-    Piece::Frame { event: "chunk", payload: Bytes::copy_from_slice(payload.as_ref()) }
+    Piece::Frame { event: "chunk", payload: Bytes::copy_from_slice(payload.as_ref()).into() }
 }
 
 fn whole(body: impl AsRef<[u8]>) -> Piece<'static> {
-    Piece::Whole(Bytes::copy_from_slice(body.as_ref()))
+    Piece::Whole(Bytes::copy_from_slice(body.as_ref()).into())
 }
 
 /// The files of this name in the family's fixtures.
@@ -306,7 +306,7 @@ fn titan_leaves_the_length_unset_where_the_limit_is_unknown() {
     let Wire::Invoke { body, .. } = titan::FAMILY.adapter.encode(&model, &call).unwrap().wire else {
         panic!("not native")
     };
-    assert_eq!(body, r#"{"inputText":"hi"}"#);
+    assert_eq!(body.as_ref(), br#"{"inputText":"hi"}"#);
 }
 
 #[test]

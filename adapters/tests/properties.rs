@@ -138,8 +138,8 @@ proptest! {
         let mut events = Vec::new();
         let body = Bytes::from(bytes);
         let piece = match EVENTS.get(which) {
-            Some(event) => Piece::Frame { event, payload: body },
-            None => Piece::Whole(body),
+            Some(event) => Piece::Frame { event, payload: body.into() },
+            None => Piece::Whole(body.into()),
         };
         let _ = ConverseDecoder.feed(piece, &mut events);
         let _ = folded(events);

@@ -9,6 +9,8 @@
 
 pub mod codec;
 
+mod debug;
+
 /// Messages, client and server of the `bedrock.inference.v1` package.
 #[path = "gen/bedrock.inference.v1.rs"]
 #[rustfmt::skip]

@@ -15,6 +15,8 @@
 
 #[path = "generate/codec.rs"]
 mod codec;
+#[path = "generate/debug.rs"]
+mod debug;
 #[path = "generate/limits.rs"]
 mod limits;
 #[path = "generate/model.rs"]
@@ -31,11 +33,13 @@ fn wire_types_are_fresh() {
     std::fs::create_dir_all(&out).unwrap();
     let mut compiler = protox::Compiler::new([root()]).unwrap();
     compiler.include_imports(true).include_source_info(true).open_files(proto_files()).unwrap();
+    let files = compiler.file_descriptor_set();
     tonic_prost_build::configure()
         .bytes(".")
         .btree_map(".")
+        .skip_debug(debug::paths(&debug::hidden(&files.file)))
         .out_dir(&out)
-        .compile_fds(compiler.file_descriptor_set())
+        .compile_fds(files)
         .unwrap();
     let generated = std::fs::read(out.join("bedrock.inference.v1.rs")).unwrap();
     std::fs::remove_dir_all(&out).unwrap();
@@ -47,6 +51,14 @@ fn descriptor_set_is_fresh() {
     let mut compiler = protox::Compiler::new([root()]).unwrap();
     compiler.include_imports(true).include_source_info(false).open_files(proto_files()).unwrap();
     assert_fresh("descriptor.binpb", &compiler.file_descriptor_set().encode_to_vec());
+}
+
+#[test]
+fn debug_is_fresh() {
+    let mut compiler = protox::Compiler::new([root()]).unwrap();
+    compiler.include_imports(true).open_files(proto_files()).unwrap();
+    let files = compiler.file_descriptor_set();
+    assert_fresh("debug.rs", debug::generate(&debug::hidden(&files.file)).as_bytes());
 }
 
 #[test]

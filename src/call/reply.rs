@@ -93,7 +93,7 @@ impl<F: FnOnce(End)> Drop for Watched<F> {
 mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
 
-    use bytes::Bytes;
+    use bedrock_inference_adapters::contract::Content;
     use futures_util::{FutureExt, stream};
 
     use super::*;
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_hook_runs_once_at_the_end() {
-        let (mut reply, seen) = watched(vec![Ok(Event::Raw(Bytes::new()))]);
+        let (mut reply, seen) = watched(vec![Ok(Event::Raw(Content::default()))]);
         while reply.events.next().now_or_never().flatten().is_some() {}
         drop(reply);
         assert_eq!(ends(&seen), ["Complete(None)"]);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_hook_runs_once_when_dropped() {
-        let (reply, seen) = watched(vec![Ok(Event::Raw(Bytes::new()))]);
+        let (reply, seen) = watched(vec![Ok(Event::Raw(Content::default()))]);
         drop(reply);
         assert_eq!(ends(&seen), ["Dropped"]);
     }

@@ -1,9 +1,8 @@
 //! What a call asks of Bedrock.
 
-use bedrock_inference_adapters::contract::{ConverseCall, InvokeHeaders, Mode};
+use bedrock_inference_adapters::contract::{Content, ConverseCall, InvokeHeaders, Mode};
 use bedrock_inference_proto::codec::{self, Violation, beside};
 use bedrock_inference_proto::v1;
-use bytes::Bytes;
 
 /// What goes upstream, before any target is known.
 #[derive(Debug, Clone)]
@@ -22,7 +21,7 @@ pub enum Request {
 #[derive(Debug, Clone)]
 pub struct InvokeCall {
     /// The body.
-    pub body: Bytes,
+    pub body: Content,
     /// What goes beside it.
     pub headers: InvokeHeaders,
     /// How the caller wants the answer.

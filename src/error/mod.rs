@@ -3,6 +3,7 @@
 mod reason;
 mod refusal;
 mod status;
+mod words;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -16,11 +17,14 @@ pub(crate) use refusal::{Refusal, refusal};
 pub use status::{DOMAIN, MAX_DETAILS, status};
 
 /// Why a call failed. Everyone who waits for the same upstream call gets a clone of the same error.
-#[derive(Debug, Clone)]
+///
+/// Its context and its violations are for the caller alone, since paths can hold keys of the caller's: `Debug`
+/// leaves them out, and logs name the reason.
+#[derive(Clone)]
 pub struct Error(Box<Failure>);
 
 /// What an [`Error`] holds.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Failure {
     /// What kind of failure it is; decides the status code.
     pub reason: Reason,
@@ -132,6 +136,17 @@ impl Deref for Error {
 impl DerefMut for Error {
     fn deref_mut(&mut self) -> &mut Failure {
         &mut self.0
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("reason", &self.reason)
+            .field("violations", &self.violations.len())
+            .field("upstream", &self.upstream)
+            .field("partial", &self.partial)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::words::without_values;
 use super::{Error, Reason, Repeat};
 
 /// The shortest and the longest wait that AWS's advice is taken for.
@@ -12,8 +13,7 @@ const ADVICE: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub(crate) struct Refusal<'a> {
     /// The exception, in either case: `ThrottlingException` or `throttlingException`.
     pub(crate) code: &'a str,
-    /// AWS's message. It only helps to choose the reason, and can quote the request: it is not passed on
-    /// where it could.
+    /// AWS's message. It helps to choose the reason, and can quote the request.
     pub(crate) message: &'a str,
     /// The HTTP status, where the refusal is a response of its own.
     pub(crate) status: Option<u16>,
@@ -25,7 +25,7 @@ pub(crate) struct Refusal<'a> {
 
 /// The error that stands for a refusal.
 pub(crate) fn refusal(refusal: &Refusal<'_>) -> Error {
-    let code = upper_first(refusal.code);
+    let code = if is_name(refusal.code) { upper_first(refusal.code) } else { String::new() };
     let reason = reason(&code, refusal.message, refusal.status);
     let named = match (code.as_str(), refusal.status) {
         ("", Some(status)) => format!("HTTP status {status}"),
@@ -102,7 +102,7 @@ fn validation(message: &str) -> Reason {
 }
 
 /// What the caller can do about it. AWS's own words are only quoted for refused requests, whose author is
-/// the caller.
+/// the caller, and without the values that they quote.
 fn explanation(reason: Reason, refusal: &Refusal<'_>) -> String {
     match reason {
         Reason::UpstreamValidation
@@ -112,7 +112,7 @@ fn explanation(reason: Reason, refusal: &Refusal<'_>) -> String {
         | Reason::ModelNotFound
             if !refusal.message.is_empty() =>
         {
-            format!(": {}", refusal.message)
+            format!(": {}", without_values(refusal.message))
         }
         Reason::ModelAccessNotGranted => {
             ": the gateway's AWS identity may not call this model; its operator can grant \
@@ -153,8 +153,47 @@ fn mentions(message: &str, text: &str) -> bool {
     message.to_lowercase().contains(text)
 }
 
+/// Whether a code can be one of AWS's, and not just anything that stands in a reply.
+fn is_name(code: &str) -> bool {
+    code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn upper_first(code: &str) -> String {
     let mut letters = code.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_no_name_is_not_told() {
+        for code in ["the words of an answer", "{\"text\"", "näme", &"x".repeat(65)] {
+            let error = refusal(&Refusal { code, status: Some(400), ..Refusal::default() });
+            assert_eq!(
+                (error.to_string().as_str(), &error.upstream.code),
+                ("bedrock answered HTTP status 400", &None)
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_caller_reads_what_was_refused() {
+        let message = "Value 'my words' at 'messages' failed to satisfy constraint";
+        let error = refusal(&Refusal {
+            code: "ValidationException",
+            message,
+            status: Some(400),
+            ..Refusal::default()
+        });
+        assert!(
+            error.to_string().ends_with("Value '…' at 'messages' failed to satisfy constraint"),
+            "{error}"
+        );
+        assert!(!format!("{error:?}").contains("messages"), "{error:?}");
+        let error = Error::invalid("additionalModelRequestFields.my_key", "is not accepted");
+        assert!(!format!("{error:?}").contains("my_key"), "{error:?}");
+    }
 }

@@ -14,10 +14,9 @@ mod stream;
 
 use std::sync::Arc;
 
-use bedrock_inference_adapters::contract::{AdapterError, Event, unknown_warning};
+use bedrock_inference_adapters::contract::{AdapterError, Content, Event, unknown_warning};
 use bedrock_inference_proto::codec::{self, Decoded, Shape};
 use bedrock_inference_proto::v1;
-use bytes::Bytes;
 use futures_util::StreamExt;
 use http::Extensions;
 use prost::Message;
@@ -162,8 +161,8 @@ impl Gateway {
 }
 
 /// The body of a raw reply that came as a whole.
-async fn raw_body(events: &mut Events) -> Result<Bytes, Error> {
-    let mut body = Bytes::new();
+async fn raw_body(events: &mut Events) -> Result<Content, Error> {
+    let mut body = Content::default();
     while let Some(event) = events.next().await.transpose()? {
         if let Event::Raw(bytes) = event {
             body = bytes;

@@ -1,6 +1,6 @@
 //! What InvokeModel and InvokeModelStream share: a body as bytes or as JSON, answered in kind.
 
-use bedrock_inference_adapters::contract::{Event, InvokeHeaders, Mode, ReplyHead};
+use bedrock_inference_adapters::contract::{Content, Event, InvokeHeaders, Mode, ReplyHead};
 use bedrock_inference_proto::codec::{Violation, document_from_json, write_document};
 use bedrock_inference_proto::v1::{CallOptions, InvokeModelRequest, InvokeModelStreamRequest};
 use bytes::Bytes;
@@ -81,7 +81,7 @@ impl Native {
         };
         let (body, unmakeable) =
             body.map_or_else(|mistake| (Bytes::new(), Some(mistake)), |body| (body, None));
-        let call = InvokeCall { body, headers: self.headers, mode: self.mode };
+        let call = InvokeCall { body: body.into(), headers: self.headers, mode: self.mode };
         match unmakeable {
             None => Ok(Request::Invoke(Box::new(call))),
             Some(mistake) => Err([mistake].into_iter().chain(call.mistakes()).collect()),
@@ -94,7 +94,8 @@ fn mistake(path: &str, description: &str) -> Violation {
 }
 
 /// A body in the form that was asked for: as JSON, with the bytes beside it where JSON loses something.
-pub(super) fn in_kind(body: Bytes, form: Form) -> (Option<Bytes>, Option<Struct>) {
+pub(super) fn in_kind(body: Content, form: Form) -> (Option<Bytes>, Option<Struct>) {
+    let body = body.into_bytes();
     if form == Form::Bytes {
         return (Some(body), None);
     }

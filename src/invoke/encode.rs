@@ -1,7 +1,7 @@
 //! A call to the upstream's request: which operation, which route, which bytes.
 
 use bedrock_inference_adapters::contract::{
-    AdapterError, AdapterErrorKind, BedrockMeter, Capability, ConverseCall, Encoded, Mode, Refusals,
+    AdapterError, AdapterErrorKind, BedrockMeter, Capability, Content, ConverseCall, Encoded, Mode, Refusals,
     RouteRule, Wire,
 };
 use bedrock_inference_adapters::converse;
@@ -119,6 +119,6 @@ fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Reques
     Ok((request(operation, target, body), Reading::raw(Box::new(BedrockMeter::default()))))
 }
 
-fn request(operation: Operation, target: &Target, body: impl Into<bytes::Bytes>) -> Request {
+fn request(operation: Operation, target: &Target, body: impl Into<Content>) -> Request {
     Request { operation, model_id: target.model_id.clone(), region: target.region.clone(), body: body.into() }
 }

@@ -157,12 +157,13 @@ impl Pilot {
             Ok(reply) => {
                 // A caller who left at this very moment is noticed at the first event.
                 let _ = head.send(Ok(()));
-                self.forward(reply.events, sender).await;
+                self.forward(sender, reply.events).await;
             }
         }
     }
 
-    async fn forward(self, mut events: Events, sender: Sender) {
+    /// In a panic the last parameter is dropped first: the events note their end before the subscriber sees it.
+    async fn forward(self, sender: Sender, mut events: Events) {
         let delivered = tokio::select! {
             delivered = self.deliver(&mut events, &sender) => delivered,
             () = self.gone(sender.closed()) => false,

@@ -180,7 +180,7 @@ impl AwsBedrock {
 
 async fn answered(raw: &RawBody) -> Result<Response, Error> {
     let reply = raw.captured();
-    let body = Body::Whole(whole(reply.body.ok_or_else(no_body)?).await?);
+    let body = Body::Whole(whole(reply.body.ok_or_else(no_body)?).await?.into());
     Ok(Response { request_id: reply.request_id, head: reply.head, body })
 }
 

@@ -84,7 +84,7 @@ fn read(message: &Message) -> Result<Frame, Error> {
                 "chunk" => chunk(message.payload())?,
                 _ => message.payload().clone(),
             };
-            Ok(Frame { event, payload })
+            Ok(Frame { event, payload: payload.into() })
         }
         Some("exception") => {
             let said = Said::read(message.payload());

@@ -10,8 +10,7 @@ mod start;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use bedrock_inference_adapters::contract::{InvokeHeaders, ReplyHead};
-use bytes::Bytes;
+use bedrock_inference_adapters::contract::{Content, InvokeHeaders, ReplyHead};
 use futures_util::stream::BoxStream;
 
 use crate::error::Error;
@@ -42,7 +41,7 @@ pub struct Request {
     /// The region to call.
     pub region: String,
     /// The body, as it goes over the wire.
-    pub body: Bytes,
+    pub body: Content,
 }
 
 /// Operations of bedrock-runtime, with what they take beside model id and body.
@@ -80,7 +79,7 @@ pub struct Response {
 /// The body of a reply.
 pub enum Body {
     /// All of it.
-    Whole(Bytes),
+    Whole(Content),
     /// Frame by frame. An exception frame, a damaged frame or a lost connection is an error, and the last
     /// item.
     Frames(BoxStream<'static, Result<Frame, Error>>),
@@ -92,5 +91,5 @@ pub struct Frame {
     /// Its `:event-type`.
     pub event: String,
     /// Its payload; for a `chunk` the native bytes inside it.
-    pub payload: Bytes,
+    pub payload: Content,
 }

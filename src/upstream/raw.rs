@@ -1,6 +1,7 @@
 //! Raw bytes through the typed SDK: the SDK keeps credentials, endpoints, signing and connections, and we
 //! keep the bodies.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -12,22 +13,21 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
-use bedrock_inference_adapters::contract::ReplyHead;
-use bytes::Bytes;
+use bedrock_inference_adapters::contract::{Content, ReplyHead};
 
 /// Puts our body into one request, and takes the reply's body out.
 ///
 /// The SDK gets an empty reply to read instead. It would parse what we parse again, lose the members that it
 /// does not know, and could refuse a complete answer that has been paid.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct RawBody {
-    request: Bytes,
+    request: Content,
     stand_in: &'static str,
     reply: Arc<Mutex<Captured>>,
 }
 
 /// What was taken out of the reply.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Captured {
     /// AWS's request id.
     pub(super) request_id: Option<String>,
@@ -39,12 +39,12 @@ pub(super) struct Captured {
 
 impl RawBody {
     /// For one request that is answered as a whole.
-    pub(super) fn whole(request: Bytes) -> Self {
+    pub(super) fn whole(request: Content) -> Self {
         Self { request, stand_in: "{}", reply: Arc::default() }
     }
 
     /// For one request that is answered as frames.
-    pub(super) fn frames(request: Bytes) -> Self {
+    pub(super) fn frames(request: Content) -> Self {
         Self { request, stand_in: "", reply: Arc::default() }
     }
 
@@ -55,6 +55,12 @@ impl RawBody {
 
     fn reply(&self) -> MutexGuard<'_, Captured> {
         self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RawBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawBody").finish_non_exhaustive()
     }
 }
 
@@ -72,7 +78,7 @@ impl Intercept for RawBody {
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
         request.headers_mut().insert("content-length", self.request.len().to_string());
-        *request.body_mut() = SdkBody::from(self.request.clone());
+        *request.body_mut() = SdkBody::from(self.request.clone().into_bytes());
         Ok(())
     }
 

@@ -8,9 +8,9 @@
     clippy::cast_sign_loss,
     reason = "the generator uses the rest"
 )]
-mod model;
+pub(crate) mod model;
 #[path = "../../proto/tests/generate/sampler.rs"]
-mod sampler;
+pub(crate) mod sampler;
 
 use std::collections::BTreeSet;
 

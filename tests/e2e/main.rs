@@ -22,6 +22,7 @@ mod aws_json_works_as_it_stands;
 mod bad_requests_cost_nothing;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod content_stays_private;
 mod every_clock_has_its_own_error;
 mod every_cut_is_noticed;
 mod every_error_is_typed;

@@ -11,4 +11,5 @@
 mod documents;
 mod files;
 mod floors;
+mod privacy;
 mod tree;

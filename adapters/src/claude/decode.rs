@@ -24,7 +24,6 @@ pub(super) const IGNORED: [&str; 8] = [
 ];
 
 /// Turns a native reply into events, whole or chunk by chunk.
-#[derive(Debug)]
 pub(super) struct ClaudeDecoder {
     served: Served,
     reply: Reply,

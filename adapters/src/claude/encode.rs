@@ -36,7 +36,7 @@ const LONGEST_WAIT: i64 = 21_333;
 /// The beta flag of `effort` on Opus 4.5.
 const EFFORT_BETA: &str = "effort-2025-11-24";
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Body<'r> {
     anthropic_version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ struct Body<'r> {
 }
 
 /// One turn of the conversation.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Turn<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'r str>,

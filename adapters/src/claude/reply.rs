@@ -17,7 +17,6 @@ use super::usage::Counts;
 use crate::contract::{AdapterError, Event, InvocationMetrics, Members, ReplyHead, unknown_member};
 
 /// What is known of the reply from outside its body.
-#[derive(Debug)]
 pub(super) struct Served {
     /// Whether the model has a prompt cache.
     pub(super) caching: bool,
@@ -25,7 +24,7 @@ pub(super) struct Served {
 }
 
 /// What of a reply has come so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Reply {
     pub(super) counts: Counts,
     stage: Stage,
@@ -34,7 +33,7 @@ pub(super) struct Reply {
     open: BTreeMap<i32, Open>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     #[default]
     Before,
@@ -43,7 +42,6 @@ enum Stage {
 }
 
 /// A block under way.
-#[derive(Debug)]
 enum Open {
     /// Text, and whether any of it has come.
     Text(bool),

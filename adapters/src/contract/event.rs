@@ -1,9 +1,8 @@
 //! The one shape of every reply: a stream of events.
 
 use bedrock_inference_proto::v1;
-use bytes::Bytes;
 
-use super::ReplyHead;
+use super::{Content, ReplyHead};
 
 /// One event of a reply: AWS's ConverseStream events, and what those cannot carry.
 ///
@@ -33,7 +32,7 @@ pub enum Event {
     /// The headers of a reply that is handed on as it is; before its `Raw` events.
     Head(Box<ReplyHead>),
     /// A whole body, or one chunk of it, that is handed on as it is.
-    Raw(Bytes),
+    Raw(Content),
     /// Something that the caller should know although the call goes on.
     Warning(v1::Warning),
 }

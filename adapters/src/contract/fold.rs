@@ -13,7 +13,7 @@ use super::Event;
 use block::BlockFold;
 
 /// Collects the events of a reply. What streamed as pieces comes out as whole blocks.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Fold {
     reply: ConverseResponse,
     role: Option<String>,

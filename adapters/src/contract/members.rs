@@ -14,7 +14,6 @@ const BEDROCK: [&str; 3] =
     ["amazon-bedrock-invocationMetrics", "amazon-bedrock-guardrailAction", "amazon-bedrock-trace"];
 
 /// The members of one JSON object that nobody has taken yet. Null counts as unset.
-#[derive(Debug)]
 pub struct Members<'j> {
     path: String,
     members: BTreeMap<String, &'j RawValue>,

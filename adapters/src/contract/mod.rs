@@ -1,5 +1,6 @@
 //! The contract of an adapter: one call in, wire bytes out, the reply's bytes in, events out.
 
+mod content;
 mod error;
 mod estimate;
 mod event;
@@ -13,11 +14,11 @@ mod refusals;
 mod unfold;
 mod usage;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use bedrock_inference_proto::v1;
-use bytes::Bytes;
 
+pub use content::Content;
 pub use error::{AdapterError, AdapterErrorKind};
 pub use estimate::estimate;
 pub use event::Event;
@@ -103,7 +104,6 @@ pub enum Mode {
 }
 
 /// What an adapter made of a call.
-#[derive(Debug)]
 pub struct Encoded {
     /// What goes upstream.
     pub wire: Wire,
@@ -117,19 +117,19 @@ pub enum Wire {
     /// For Converse or ConverseStream.
     Converse {
         /// The JSON body.
-        body: Bytes,
+        body: Content,
     },
     /// For InvokeModel or InvokeModelWithResponseStream.
     Invoke {
         /// The native body.
-        body: Bytes,
+        body: Content,
         /// What InvokeModel takes beside the body.
         headers: InvokeHeaders,
     },
 }
 
-/// What InvokeModel takes as headers. Unset ones are not sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What InvokeModel takes as headers. Unset ones are not sent. They are the caller's words, and not printed.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct InvokeHeaders {
     /// The body's media type; `application/json` where unset.
     pub content_type: Option<String>,
@@ -188,8 +188,9 @@ pub struct ReplyHead {
     pub latency_ms: Option<i64>,
 }
 
-/// Turns what the upstream sends into [`Event`]s. One decoder reads one reply.
-pub trait StreamDecoder: Debug + Send {
+/// Turns what the upstream sends into [`Event`]s. One decoder reads one reply. It holds content on its way, and
+/// has no `Debug` that could print it.
+pub trait StreamDecoder: Send {
     /// Reads the next piece of the reply, and adds the events in it to `events`.
     ///
     /// An event or member that the decoder does not know becomes a warning event; it is no error.
@@ -205,14 +206,26 @@ pub enum Piece<'p> {
     /// The headers of a reply of InvokeModel, before everything else. Converse has none.
     Head(&'p ReplyHead),
     /// The whole body of a unary reply.
-    Whole(Bytes),
+    Whole(Content),
     /// One frame of an event stream.
     Frame {
         /// The frame's `:event-type`.
         event: &'p str,
         /// The frame's payload; for a `chunk` of InvokeModel the native bytes inside it.
-        payload: Bytes,
+        payload: Content,
     },
+}
+
+impl Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded").field("wire", &self.wire).finish_non_exhaustive()
+    }
+}
+
+impl Debug for InvokeHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvokeHeaders").finish_non_exhaustive()
+    }
 }
 
 impl From<v1::ConverseRequest> for ConverseCall {

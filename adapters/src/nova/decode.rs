@@ -15,14 +15,12 @@ pub(super) const IGNORED: [&str; 2] = ["metrics", "trace"];
 pub(super) const GUARDRAIL_INTERVENED: &str = "guardrail_intervened";
 
 /// Turns Nova's replies into events.
-#[derive(Debug)]
 pub(super) struct NovaDecoder {
     context: Context,
     stream: NovaStream,
 }
 
 /// What is known of a reply beside its body.
-#[derive(Debug)]
 pub(super) struct Context {
     pub(super) head: ReplyHead,
     /// Whether the model has a prompt cache.

@@ -13,7 +13,7 @@ const MESSAGE: [&str; 5] =
     ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"];
 
 /// One stream so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct NovaStream {
     /// Held back until the metadata, beside which Bedrock tells whether a guardrail cut in.
     stop: Option<MessageStopEvent>,

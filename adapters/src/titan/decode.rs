@@ -14,7 +14,7 @@ use crate::contract::{
 pub(super) const GUARDRAIL_INTERVENED: &str = "guardrail_intervened";
 
 /// Turns Titan's replies into events.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct TitanDecoder {
     head: ReplyHead,
     stream: TitanStream,

@@ -13,7 +13,7 @@ use crate::contract::{AdapterError, Event, InvocationMetrics, Members, ReplyHead
 const TEXT: Option<i32> = Some(0);
 
 /// One stream so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct TitanStream {
     stage: Stage,
     /// Whether the text block has begun.
@@ -24,7 +24,7 @@ pub(super) struct TitanStream {
     intervened: bool,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     #[default]
     Empty,

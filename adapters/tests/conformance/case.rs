@@ -141,7 +141,7 @@ impl Case {
     }
 
     fn whole(&self, body: &str) -> Outcome {
-        self.run(Mode::Unary, &self.head(), [Piece::Whole(Bytes::copy_from_slice(body.as_bytes()))])
+        self.run(Mode::Unary, &self.head(), [Piece::Whole(Bytes::copy_from_slice(body.as_bytes()).into())])
     }
 
     /// The outcome of a stream of these chunks. Bedrock sends no counts ahead of a stream.
@@ -150,7 +150,7 @@ impl Case {
         let head =
             ReplyHead { content_type, performance_config_latency, service_tier, ..ReplyHead::default() };
         let payload = |chunk: &&str| Bytes::copy_from_slice(chunk.as_bytes());
-        let frame = |chunk| Piece::Frame { event: "chunk", payload: payload(chunk) };
+        let frame = |chunk| Piece::Frame { event: "chunk", payload: payload(chunk).into() };
         self.run(Mode::Stream, &head, chunks.iter().map(frame))
     }
 

@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use bedrock_inference_adapters::contract::Event;
+use bedrock_inference_proto::FILE_DESCRIPTOR_SET;
 use bedrock_inference_proto::codec::{self, Shape};
 use bedrock_inference_proto::v1::Warning;
+use prost_reflect::prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
 
-/// One event, as its name and AWS's JSON where that can say it.
+/// One event, as its name and AWS's JSON, or proto3 JSON where AWS's cannot say it.
 pub(crate) fn line(event: &Event) -> String {
-    fn body<T: Shape + std::fmt::Debug>(message: &T) -> String {
-        codec::write(message).map_or_else(|_| format!("{message:?}"), |json| String::from_utf8(json).unwrap())
+    fn body<T: Shape + Message>(message: &T) -> String {
+        codec::write(message).map_or_else(|_| proto_json(message), |json| String::from_utf8(json).unwrap())
     }
     let body = match event {
         Event::MessageStart(event) => body(event),
@@ -29,6 +33,17 @@ pub(crate) fn line(event: &Event) -> String {
 /// One warning of a folded reply.
 pub(crate) fn warning(warning: &Warning) -> String {
     format!("warning {:?} at {}\n", warning.kind(), warning.path)
+}
+
+/// A message in proto3 JSON: messages do not print what they hold.
+pub(crate) fn proto_json<T: Message>(message: &T) -> String {
+    static POOL: LazyLock<DescriptorPool> =
+        LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
+    let (_, name) = std::any::type_name::<T>().rsplit_once(':').unwrap();
+    let descriptor = POOL.get_message_by_name(&format!("bedrock.inference.v1.{name}")).unwrap();
+    let mut said = DynamicMessage::new(descriptor);
+    said.transcode_from(message).unwrap();
+    serde_json::to_string(&said).unwrap()
 }
 
 /// Compares with a golden file; `None` stands for no file.

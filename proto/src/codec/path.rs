@@ -3,13 +3,13 @@
 use std::fmt::{self, Display, Write};
 
 /// The steps from the body's root to a member.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Path(Vec<Step>);
 
-#[derive(Debug)]
 enum Step {
     Member(&'static str),
     Name(String),
+    Key(String),
     Index(usize),
 }
 
@@ -22,12 +22,27 @@ impl Path {
         self.0.push(Step::Name(name.to_owned()));
     }
 
+    /// A key of a map, which is not AWS's word but somebody's own.
+    pub(super) fn key(&mut self, key: &str) {
+        self.0.push(Step::Key(key.to_owned()));
+    }
+
     pub(super) fn index(&mut self, index: usize) {
         self.0.push(Step::Index(index));
     }
 
     pub(super) fn leave(&mut self) {
         self.0.pop();
+    }
+
+    /// The same in AWS's words alone: `*` stands for keys.
+    pub(super) fn without_keys(mut self) -> String {
+        for step in &mut self.0 {
+            if let Step::Key(key) = step {
+                "*".clone_into(key);
+            }
+        }
+        self.to_string()
     }
 }
 
@@ -38,8 +53,8 @@ impl Display for Path {
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::Member(name) if at == 0 => f.write_str(name)?,
                 Step::Member(name) => write!(f, ".{name}")?,
-                Step::Name(name) if at == 0 => f.write_str(name)?,
-                Step::Name(name) => {
+                Step::Name(name) | Step::Key(name) if at == 0 => f.write_str(name)?,
+                Step::Name(name) | Step::Key(name) => {
                     f.write_char('.')?;
                     f.write_str(name)?;
                 }

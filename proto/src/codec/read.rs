@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use prost_types::Value as Document;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::limits::FREE;
@@ -18,10 +18,11 @@ use super::{Path, Shape, Value, document};
 pub fn read<T: Shape>(json: &[u8]) -> Result<Decoded<T>, ReadError> {
     let mut context = Context::default();
     let mut from = serde_json::Deserializer::from_slice(json);
-    let value = T::read(&mut from, &mut context)
-        .and_then(|value| from.end().map(|()| value))
-        .map_err(|error| ReadError { path: context.path.to_string(), syntax: !error.is_data() })?;
-    Ok(Decoded { value, unknown: context.unknown })
+    let value = T::read(&mut from, &mut context).and_then(|value| from.end().map(|()| value));
+    match value {
+        Ok(value) => Ok(Decoded { value, unknown: context.unknown }),
+        Err(error) => Err(ReadError { path: context.path.without_keys(), syntax: !error.is_data() }),
+    }
 }
 
 /// A message, and what of the body it could not take.
@@ -36,7 +37,8 @@ pub struct Decoded<T> {
 /// The body is not what AWS's model says. Says where, never what stood there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError {
-    /// The path of the member that could not be read; empty for the body itself.
+    /// The path of the member that could not be read; empty for the body itself. It holds names of AWS's
+    /// model only, so that it can be shown: `*` stands for a key, and an unknown member for the one around it.
     pub path: String,
     /// Whether it is not even JSON.
     pub syntax: bool,
@@ -55,7 +57,7 @@ impl fmt::Display for ReadError {
 }
 
 /// Where in the body we are, and what was skipped.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Context {
     path: Path,
     unknown: Vec<String>,
@@ -118,17 +120,24 @@ impl<'m, 'de, A: MapAccess<'de>> Members<'m, A> {
 
     /// Keeps a member that the shape does not know as free-form JSON, and notes its path.
     pub(super) fn unknown(&mut self, name: &str) -> Result<Document, A::Error> {
-        let raw: &RawValue = self.map.next_value()?;
-        self.context.unknown.push(self.context.path.to_string());
+        let raw: &RawValue = self.skipped()?;
         let value = document::read(raw).0.unwrap_or_default();
         Ok(document::object([(name.to_owned(), value)]))
     }
 
     /// Skips a member that the shape does not know, and notes its path.
     pub(super) fn skip_unknown(&mut self) -> Result<(), A::Error> {
-        self.map.next_value::<IgnoredAny>()?;
-        self.context.unknown.push(self.context.path.to_string());
-        Ok(())
+        self.skipped::<IgnoredAny>().map(|_| ())
+    }
+
+    /// The value of a member that the shape does not know, whose path is noted; an error does not name it.
+    fn skipped<T: Deserialize<'de>>(&mut self) -> Result<T, A::Error> {
+        let value = self.map.next_value();
+        match value {
+            Ok(_) => self.context.unknown.push(self.context.path.to_string()),
+            Err(_) => self.context.leave(),
+        }
+        value
     }
 }
 
@@ -248,7 +257,7 @@ impl<'de, T: Value> Visitor<'de> for MapEntries<'_, T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = BTreeMap::new();
         while let Some(key) = map.next_key::<String>()? {
-            self.context.path.name(&key);
+            self.context.path.key(&key);
             let seed = Entry { context: &mut *self.context, value: PhantomData };
             entries.insert(key, map.next_value_seed(seed)?);
             self.context.path.leave();

@@ -53,7 +53,7 @@ impl fmt::Display for Violation {
 }
 
 /// The body so far, and where in it we are.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[doc(hidden)]
 pub struct Writer {
     pub(super) json: Vec<u8>,
@@ -157,7 +157,7 @@ impl Writer {
         self.object(|to| {
             for (key, value) in map {
                 to.key(key);
-                to.path.name(key);
+                to.path.key(key);
                 to.hold(key, limits.keys.unwrap_or(&FREE));
                 to.value(value, limits.entries.unwrap_or(&FREE));
                 to.path.leave();

@@ -117,12 +117,12 @@ fn a_member_of_another_type_is_an_error_with_its_path() {
         (json!({"metrics": {"latencyMs": true}}), "metrics.latencyMs"),
         (json!({"output": {"message": {"content": {"secret": 1}}}}), content),
         (
-            json!({"trace": {"guardrail": {"inputAssessment": {"g": "secret"}}}}),
-            "trace.guardrail.inputAssessment.g",
+            json!({"trace": {"guardrail": {"inputAssessment": {"secret": "secret"}}}}),
+            "trace.guardrail.inputAssessment.*",
         ),
         (
-            json!({"trace": {"guardrail": {"outputAssessments": {"g": [{}, 1]}}}}),
-            "trace.guardrail.outputAssessments.g[1]",
+            json!({"trace": {"guardrail": {"outputAssessments": {"secret": [{}, 1]}}}}),
+            "trace.guardrail.outputAssessments.*[1]",
         ),
     ];
     for (body, path) in cases {
@@ -147,6 +147,9 @@ fn a_body_that_is_not_json_is_an_error_with_the_place_where_it_breaks() {
         ("secret", ""),
         ("{}secret", ""),
         (r#"{"stopReason":"secret"#, "stopReason"),
+        (r#"{"secret":tru"#, ""),
+        (r#"{"usage":{"secret":[1,"#, "usage"),
+        (r#"{"output":{"message":{"content":[{"secret":tru"#, "output.message.content[0]"),
         (r#"{"stopReason":"secret \ud800"}"#, "stopReason"),
         (r#"{"usage":{"inputTokens":1 secret"#, "usage"),
         (
@@ -157,7 +160,7 @@ fn a_body_that_is_not_json_is_an_error_with_the_place_where_it_breaks() {
             r#"{"output":{"message":{"content":[{"toolUse":{"input":{"secret":"#,
             "output.message.content[0].toolUse.input",
         ),
-        (r#"{"newMember":[secret"#, "newMember"),
+        (r#"{"newMember":[secret"#, ""),
     ];
     for (body, path) in cases {
         check_error(body, path, true);

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn raw(bytes: usize) -> Item {
-        Some(Ok(Event::Raw(Bytes::from(vec![0; bytes]))))
+        Some(Ok(Event::Raw(Bytes::from(vec![0; bytes]).into())))
     }
 
     /// How many of these are taken before one has to wait.

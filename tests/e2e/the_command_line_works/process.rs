@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -95,10 +95,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a command, and waits for the line of standard error that says where it listens.
+    /// Starts a command, and waits for the line that says where it listens.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let lines = lines(child.stderr.take().unwrap());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        forward(child.stderr.take().unwrap(), sender.clone());
+        forward(child.stdout.take().unwrap(), sender);
         let mut greeting = Vec::new();
         let addr = loop {
             match lines.recv_timeout(LIMIT) {
@@ -122,7 +124,7 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
-    /// Waits for a line of standard error that holds this text.
+    /// Waits for a line that holds this text.
     pub fn says(&self, text: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(LIMIT);
@@ -142,7 +144,7 @@ impl Running {
         self.stop_and_tell(name).0
     }
 
-    /// The same, with every line of standard error that nobody has waited for.
+    /// The same, with every line that nobody has waited for.
     pub fn stop_and_tell(mut self, name: &str) -> (Option<i32>, Vec<String>) {
         signal(self.child.id(), name);
         let (code, ended) = mpsc::channel();
@@ -176,16 +178,14 @@ fn address(text: &str) -> SocketAddr {
     text[..end].parse().unwrap()
 }
 
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, lines) = mpsc::channel();
+fn forward(from: impl Read + Send + 'static, to: Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
+            if to.send(line).is_err() {
                 return;
             }
         }
     });
-    lines
 }
 
 fn signal(process: u32, name: &str) {

@@ -19,7 +19,7 @@ use crate::contract::CONVERSE_ONLY;
 use crate::contract::Refusals;
 
 /// A native content block.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Block<'r> {
     #[serde(flatten)]
     kind: Kind<'r>,
@@ -28,7 +28,7 @@ pub(super) struct Block<'r> {
 }
 
 /// What a block holds.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Kind<'r> {
     Text {

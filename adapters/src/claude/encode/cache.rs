@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::contract::Refusals;
 
 /// The prompt may be kept up to the end of the block that carries this.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct CacheControl<'r> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::contract::Refusals;
 
 /// A native citation.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "type")]
 pub(super) enum Cited<'r> {
     #[serde(rename = "char_location")]

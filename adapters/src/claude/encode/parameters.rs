@@ -15,7 +15,7 @@ const FIELDS: &str = "additionalModelRequestFields";
 type Fields = BTreeMap<String, Box<RawValue>>;
 
 /// The additional fields that are on the tested list; their values pass as they stand.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Additional {
     pub(super) top_k: Option<Box<RawValue>>,
     pub(super) thinking: Option<Box<RawValue>>,
@@ -97,7 +97,7 @@ fn members(value: &RawValue, path: &str, tested: &[&str], refusals: &mut Refusal
 }
 
 /// How much effort goes into the answer, and the format that its text must have.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct OutputConfig<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<Effort<'r>>,
@@ -105,14 +105,14 @@ pub(super) struct OutputConfig<'r> {
     format: Option<Format>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Effort<'r> {
     Converse(&'r str),
     Additional(Box<RawValue>),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Format {
     Converse { r#type: &'static str, schema: Box<RawValue> },

@@ -16,7 +16,7 @@ use crate::contract::CONVERSE_ONLY;
 use crate::contract::Refusals;
 
 /// Where an image or a document is.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Source<'r> {
     Base64 { media_type: Cow<'r, str>, data: Base64<'r> },
@@ -25,7 +25,6 @@ pub(super) enum Source<'r> {
 }
 
 /// Bytes that are written as base64.
-#[derive(Debug)]
 pub(super) struct Base64<'r>(pub(super) &'r [u8]);
 
 impl Serialize for Base64<'_> {
@@ -35,7 +34,7 @@ impl Serialize for Base64<'_> {
 }
 
 /// Whether the model is to cite.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Citing {
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,

@@ -13,7 +13,7 @@ use crate::contract::CONVERSE_ONLY;
 use crate::contract::Refusals;
 
 /// A tool that the caller runs.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Tool<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'r str>,
@@ -28,7 +28,7 @@ pub(super) struct Tool<'r> {
 }
 
 /// Which tool the model may or must call, and whether several at once.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct ToolChoice<'r> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

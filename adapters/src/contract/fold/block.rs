@@ -13,7 +13,7 @@ use bedrock_inference_proto::v1::{
 use bytes::{Bytes, BytesMut};
 
 /// The pieces of one block so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct BlockFold {
     start: Option<content_block_start::Kind>,
     text: Option<String>,
