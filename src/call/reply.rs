@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bedrock_inference_adapters::contract::Event;
-use bedrock_inference_proto::v1::TokenUsage;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 
 use crate::error::Error;
@@ -21,8 +20,8 @@ pub struct Reply {
 /// How a reply ended.
 #[derive(Debug)]
 pub enum End {
-    /// Every event was delivered. The usage, where one was reported.
-    Complete(Option<Box<TokenUsage>>),
+    /// Every event was delivered.
+    Complete,
     /// It failed on the way.
     Failed(Error),
     /// The reader went away first.
@@ -38,7 +37,7 @@ impl Reply {
     /// Puts a layer's after-work where the reply ends. It runs exactly once.
     #[must_use]
     pub fn on_end(self, hook: impl FnOnce(End) + Send + 'static) -> Self {
-        Self::new(Watched { events: self.events, usage: None, hook: Some(hook) })
+        Self::new(Watched { events: self.events, hook: Some(hook) })
     }
 }
 
@@ -50,7 +49,6 @@ impl std::fmt::Debug for Reply {
 
 struct Watched<F: FnOnce(End)> {
     events: Events,
-    usage: Option<Box<TokenUsage>>,
     hook: Option<F>,
 }
 
@@ -71,13 +69,9 @@ impl<F: FnOnce(End)> Stream for Watched<F> {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = std::task::ready!(self.events.poll_next_unpin(context));
         match &next {
-            Some(Ok(Event::Metadata(metadata))) => self.usage = metadata.usage.clone().map(Box::new),
             Some(Ok(_)) => {}
             Some(Err(error)) => self.end(End::Failed(error.clone())),
-            None => {
-                let usage = self.usage.take();
-                self.end(End::Complete(usage));
-            }
+            None => self.end(End::Complete),
         }
         Poll::Ready(next)
     }
@@ -117,7 +111,7 @@ mod tests {
         let (mut reply, seen) = watched(vec![Ok(Event::Raw(Content::default()))]);
         while reply.events.next().now_or_never().flatten().is_some() {}
         drop(reply);
-        assert_eq!(ends(&seen), ["Complete(None)"]);
+        assert_eq!(ends(&seen), ["Complete"]);
     }
 
     #[test]

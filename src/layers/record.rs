@@ -41,7 +41,7 @@ pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
                     event.map_err(&named)
                 });
                 Ok(Reply::new(events).on_end(move |end| match end {
-                    End::Complete(_) => report.attempt_ends(began, "OK"),
+                    End::Complete => report.attempt_ends(began, "OK"),
                     End::Failed(error) => report.attempt_ends(began, &error.reason.name(true)),
                     End::Dropped => report.attempt_ends(began, &dropped()),
                 }))

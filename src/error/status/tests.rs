@@ -57,6 +57,7 @@ fn every_reason_is_a_whole_status() {
             let late: &[&str] =
                 if partial.is_some() { &["partial", "events_sent", "usage_known"] } else { &[] };
             assert_eq!(metadata.len(), KEYS.len() + late.len(), "{reason:?}: {metadata:?}");
+            assert!(metadata["model"].len() <= MAX_VALUE, "{reason:?}");
             for key in KEYS.iter().chain(late) {
                 assert!(metadata.contains_key(*key), "{reason:?} has no {key}");
             }
