@@ -9,7 +9,6 @@ use bedrock_inference_proto::v1::{
 use super::fields::Fields;
 
 /// A conversation and what frames it.
-#[derive(Debug)]
 pub(super) struct Conversation<'r> {
     pub(super) messages: &'r [Message],
     pub(super) system: &'r [SystemContentBlock],

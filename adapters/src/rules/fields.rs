@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The fields, read; nothing where there are none or where they are no JSON object.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Fields(Value);
 
 impl Fields {

@@ -14,13 +14,6 @@ pub(super) struct Voice(LogFormat);
 impl Voice {
     /// The voice that goes with this format of log lines.
     pub(super) fn of(format: LogFormat) -> Self {
-        if format == LogFormat::Json {
-            // The place alone: what a panic says may hold content.
-            std::panic::set_hook(Box::new(|panic| {
-                let place = panic.location().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(place, "panicked");
-            }));
-        }
         Self(format)
     }
 
