@@ -10,6 +10,9 @@ use crate::call::{Call, CallService, Request, refusal};
 use crate::catalog::{Entry, Target};
 use crate::error::Error;
 
+/// So many warnings are reported of what could not be checked.
+const MOST_WARNINGS: usize = 20;
+
 /// Lets a call pass that Bedrock may accept.
 pub fn validate() -> impl Layer<CallService, Service = CallService> + Clone {
     layer(|inside, call| async move {
@@ -38,7 +41,7 @@ pub fn mistakes(call: &Call) -> Result<Vec<Violation>, Error> {
             mistakes.extend(findings.by_model);
         } else {
             call.report.unknown_model();
-            findings.by_model.iter().for_each(|finding| call.report.unchecked(finding));
+            findings.by_model.iter().take(MOST_WARNINGS).for_each(|finding| call.report.unchecked(finding));
         }
     }
     Ok(mistakes)

@@ -93,7 +93,9 @@ def a_bad_member_is_named():
 
 @check
 def an_error_of_bedrock_is_passed_on():
-    body = {"modelId": "us.amazon.nova-pro-v1:0", "messages": [{"role": "assistant", "content": [{"text": "a"}]}]}
+    # Words of AWS's enumerations are AWS's to judge.
+    image = {"image": {"format": "bmp", "source": {"bytes": "AAAA"}}}
+    body = {"modelId": "us.amazon.nova-pro-v1:0", "messages": [{"role": "user", "content": [image]}]}
     error = refusal(body)
     info = error_details_pb2.ErrorInfo()
     assert details(error)["google.rpc.ErrorInfo"].Unpack(info)

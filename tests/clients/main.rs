@@ -20,6 +20,7 @@ use std::process::Command;
 
 use tokio::sync::Mutex;
 
+use bedrock_inference::config::{RouteSetting, UnknownModels};
 use stage::Stage;
 
 /// One script at a time, so that their outputs do not mix.
@@ -54,8 +55,12 @@ async fn boto3_accepts_the_emulators_native_side() {
 #[tokio::test]
 #[ignore = "needs python3 with tests/clients/requirements.txt"]
 async fn boto3_and_the_service_say_the_same() {
-    // Converse's own bodies are compared.
-    let stage = Stage::by_converse().await;
+    // Converse's own bodies are compared, with all that any model may take.
+    let stage = Stage::open_with(|settings| {
+        settings.route = RouteSetting::Converse;
+        settings.unknown_models = UnknownModels::Warn;
+    });
+    let stage = stage.await;
     judged_by("model_boto3.py", vec![stage.emulator.url(), stage.addr.to_string()]).await;
 }
 

@@ -13,11 +13,14 @@ import boto3
 from botocore.config import Config
 
 from checks import check, run
+from conversations import conversations
 from reflected import Reflected
 from sampler import Sampler, members_of
 
 EMULATOR, SERVICE = sys.argv[1].rstrip("/"), sys.argv[2]
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+# A model of which the service knows nothing, so that it refuses nothing for its sake.
+ANY = "acme.everything-v1:0"
 HELLO = {"modelId": MODEL, "messages": [{"role": "user", "content": [{"text": "hello"}]}]}
 USAGE = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
 SHORT_REPLY = {
@@ -115,9 +118,9 @@ def difference(one, other, path="$"):
 
 @check
 def what_converse_sends():
-    samples = sampler.samples(UNARY.input_shape)
+    samples = [one for sample in sampler.samples(UNARY.input_shape) for one in conversations(sample)]
     for sample in samples:
-        sample = dict(sample, modelId=MODEL)
+        sample = dict(sample, modelId=ANY)
         script({"reply": SHORT_REPLY}, {"reply": SHORT_REPLY})
         client.converse(**sample)
         sent = last_call()
@@ -128,9 +131,9 @@ def what_converse_sends():
 
 @check
 def what_converse_stream_sends():
-    samples = sampler.samples(STREAM.input_shape)
+    samples = [one for sample in sampler.samples(STREAM.input_shape) for one in conversations(sample)]
     for sample in samples:
-        sample = dict(sample, modelId=MODEL)
+        sample = dict(sample, modelId=ANY)
         script({"events": SHORT_EVENTS}, {"events": SHORT_EVENTS})
         list(client.converse_stream(**sample)["stream"])
         sent = last_call()

@@ -10,6 +10,10 @@ def nested(levels):
 FREE_FORM = [{"free": [1, 0.7, None, [], {}, "text", True, -3, 2**53], "deep": nested(29)}, "text"]
 
 
+# Of the patterns that letters alone do not match.
+PATTERNED = {"[0-9]{12}": "123456789012", "(|([1-9][0-9]{0,7})|(DRAFT))": "1"}
+
+
 class Sampler:
     def __init__(self):
         self.covered = set()
@@ -30,6 +34,13 @@ class Sampler:
             return [{f"key{number}": value for number, value in enumerate(self.samples(shape.value))}]
         if kind == "string":
             # botocore refuses strings that are too short; an empty one is tried where it may stand.
+            pattern, longest = shape.metadata.get("pattern"), shape.metadata.get("max")
+            if shape.name == "DocumentBlockNameString":
+                return ["a name-(1) [\u00fc]", "b"]
+            if shape.name.endswith("FieldPathsListMemberString"):
+                return ['/a "b"', "/"]
+            if pattern or longest:
+                return [PATTERNED.get(pattern, "s3://abc/d" if (pattern or "").startswith("s3:") else "a" * 12)]
             text = f'a {shape.name} with "quotes", \u00fcmlauts and \U0001f980'
             return [text] if shape.metadata.get("min") else [text, ""]
         return {

@@ -21,7 +21,7 @@ pub fn write<T: Shape>(message: &T) -> Result<Vec<u8>, Vec<Violation>> {
     to.finish()
 }
 
-/// Checks a request against AWS's service model: what [`write`] refuses, and every member that is missing,
+/// Checks a request against AWS's service model: what [`write()`] refuses, and every member that is missing,
 /// too short, too long, out of range or of the wrong form. Words of AWS's enumerations stay open.
 #[must_use]
 pub fn check<T: Shape>(request: &T) -> Vec<Violation> {
