@@ -103,7 +103,7 @@ reasons! {
     InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile,
     /// The caller's deadline has passed.
     ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same Unknown Futile,
-    /// The caller reads too slowly.
+    /// The caller does not read what waits for it, or does not go on with its request.
     ClientTooSlow "CLIENT_TOO_SLOW" ResourceExhausted Same Unknown Futile,
     /// The gateway's own AWS client could not build the request: a bug of the gateway's, not of the caller's.
     ClientBug "CLIENT_BUG" Internal Aborted Nothing Futile,
