@@ -16,20 +16,27 @@ use super::watch::Watch;
 /// What an HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Frames that a client may send at once while nothing is answered.
-const AT_ONCE: u64 = 2_000;
+/// Frames that a client may send at once while nothing is answered: it may cancel all its calls, six times over.
+const AT_ONCE: u64 = 8_000;
 
-/// Frames that it may send each second beside.
-const A_SECOND: u64 = 1_000;
+/// Frames that it may send each second beside: 200 calls begun and cancelled.
+const A_SECOND: u64 = 2_000;
 
-/// Frames that each frame of an answer pays for. A call needs three or four.
+/// Frames that each frame of an answer pays for. A call needs three or four; Go's HTTP client sends eight for the
+/// largest frame, since it renews two windows behind every 4 KiB.
 const FOR_AN_ANSWER: u64 = 8;
+
+/// What frames count that cost more than their reading: a reset takes back what the beginning of an answer has
+/// paid, and settings touch every stream.
+const DEAR: u64 = FOR_AN_ANSWER;
 
 /// DATA from this size on is work, not noise.
 const WORTHWHILE: usize = 256;
 
-/// The type of a DATA frame.
+/// Types of frames.
 const DATA: u8 = 0;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 
 /// A connection whose frames are counted.
 #[derive(Debug)]
@@ -175,25 +182,29 @@ impl Meter {
         self.opened = true;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.place = if length == 0 { Place::Header([0; 9], 0) } else { Place::Payload(length) };
-        if kind == DATA && length >= WORTHWHILE {
-            return true;
-        }
-        if self.allowance == 0 {
+        let cost = match kind {
+            DATA if length >= WORTHWHILE => 0,
+            RST_STREAM | SETTINGS => DEAR,
+            _ => 1,
+        };
+        if self.allowance < cost {
             self.refill(Instant::now(), answers());
         }
-        self.allowance.checked_sub(1).map(|left| self.allowance = left).is_some()
+        self.allowance.checked_sub(cost).map(|left| self.allowance = left).is_some()
     }
 
     fn refill(&mut self, now: Instant, answers: u64) {
         let passed = u64::try_from((now - self.refilled).as_millis()).unwrap_or(u64::MAX);
         let earned = (passed.saturating_mul(A_SECOND) / 1_000).saturating_add(answers * FOR_AN_ANSWER);
-        self.allowance = earned.min(AT_ONCE);
+        self.allowance = self.allowance.saturating_add(earned).min(AT_ONCE);
         self.refilled = now;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -210,7 +221,7 @@ mod tests {
         let mut meter = Meter::new(Instant::now());
         meter.read(PREFACE, || 0);
         let good = frames.iter().enumerate().take_while(|(index, frame)| {
-            let answers = || if *index == 0 { 0 } else { answers_each * 2_000 };
+            let answers = || if *index == 0 { 0 } else { answers_each * AT_ONCE };
             meter.read(frame, answers)
         });
         good.count()
@@ -218,9 +229,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn frames_that_ask_for_nothing_are_few() {
-        for (kind, length) in [(6, 8), (4, 0), (8, 4), (2, 5), (3, 4), (0, 0), (0, 255), (9, 100)] {
-            assert_eq!(read(&vec![frame(kind, length); 3_000], 0), 2_000, "type {kind}");
+        for (kind, length) in [(6, 8), (8, 4), (2, 5), (0, 0), (0, 255), (9, 100), (250, 0)] {
+            assert_eq!(read(&vec![frame(kind, length); 9_000], 0), 8_000, "type {kind}");
         }
+        for (kind, length) in [(3, 4), (4, 0)] {
+            assert_eq!(read(&vec![frame(kind, length); 9_000], 0), 1_000, "type {kind}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_are_begun_pay_for_no_resets() {
+        let mut meter = Meter::new(Instant::now());
+        meter.read(PREFACE, || 0);
+        let (cancelled, answers) = ([frame(1, 40), frame(3, 4)].concat(), Cell::new(0));
+        let calls = (0..100_000).take_while(|_| {
+            answers.set(answers.get() + 1);
+            meter.read(&cancelled, || answers.take())
+        });
+        let calls = calls.count();
+        assert!(calls <= 8_000, "{calls}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -265,7 +292,8 @@ mod tests {
                 rest = left;
             }
             let counted = frames.iter().filter(|(kind, length)| *kind != DATA || usize::from(*length) < WORTHWHILE);
-            prop_assert_eq!(AT_ONCE - meter.allowance, u64::try_from(counted.count()).unwrap_or_default());
+            let costs = counted.map(|(kind, _)| if [RST_STREAM, SETTINGS].contains(kind) { DEAR } else { 1 });
+            prop_assert_eq!(AT_ONCE - meter.allowance, costs.sum::<u64>());
         }
     }
 }
