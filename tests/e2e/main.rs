@@ -12,7 +12,9 @@
     reason = "tests"
 )]
 
+mod apart;
 mod authority;
+mod raw_http2;
 mod reflected;
 mod stage;
 
@@ -21,6 +23,7 @@ mod aws_json_works_as_it_stands;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
 mod every_member_survives;
+mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;

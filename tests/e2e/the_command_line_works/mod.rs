@@ -3,6 +3,6 @@
 mod ask;
 mod aws;
 mod configuration;
-mod process;
+pub mod process;
 mod serve;
 mod tell;

@@ -5,6 +5,6 @@ mod connections;
 mod deadlines;
 mod health;
 mod message_sizes;
-mod raw;
+pub mod raw;
 mod reflection;
 mod web;
