@@ -22,6 +22,7 @@ mod a_cancel_reaches_the_upstream;
 mod aws_json_works_as_it_stands;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod connections_are_bounded;
 mod every_member_survives;
 mod floods_are_cut;
 mod guardrails_judge;
