@@ -30,6 +30,7 @@ mod models_resolve;
 mod native_bodies_pass;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
+mod slow_readers_are_borne;
 mod streams_end_truthfully;
 mod the_call_report_tells;
 mod the_command_line_works;
