@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bedrock_inference::app;
 use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -70,6 +71,7 @@ async fn both(client: &mut InferenceClient<Channel>) -> Result<(), Status> {
 pub struct Caller {
     stop: Arc<AtomicBool>,
     luck: Arc<Mutex<Luck>>,
+    called: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -90,20 +92,20 @@ impl Luck {
 impl Caller {
     pub fn start(channel: Channel) -> Self {
         let (stop, luck) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Luck>>::default());
-        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&luck));
+        let called = Arc::<Notify>::default();
+        let (stopped, noted, told) = (Arc::clone(&stop), Arc::clone(&luck), Arc::clone(&called));
         let task = tokio::spawn(async move {
             let mut client = InferenceClient::new(channel);
             while !stopped.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                let called = both(&mut client).await;
-                let mut luck = noted.lock().unwrap();
-                match called {
-                    Ok(()) => luck.took.push(began.elapsed()),
-                    Err(status) => luck.failures.push(status),
+                match both(&mut client).await {
+                    Ok(()) => noted.lock().unwrap().took.push(began.elapsed()),
+                    Err(status) => noted.lock().unwrap().failures.push(status),
                 }
+                told.notify_one();
             }
         });
-        Self { stop, luck, task }
+        Self { stop, luck, called, task }
     }
 
     /// How many pairs there were since the luck was last taken.
@@ -113,13 +115,9 @@ impl Caller {
 
     /// Waits for so many, and takes them.
     pub async fn luck_of(&self, pairs: usize) -> Luck {
-        while self.count() < pairs && !self.task.is_finished() {
-            tokio::task::yield_now().await;
+        while self.count() < pairs {
+            self.called.notified().await;
         }
-        self.luck()
-    }
-
-    pub fn luck(&self) -> Luck {
         std::mem::take(&mut self.luck.lock().unwrap())
     }
 
