@@ -156,7 +156,7 @@ async fn stuck_readers_are_given_up_and_their_connections_closed() {
     println!(
         "connections of stuck streams, {slow:?} being slow: 20 streams closed after {many:?}, 10 after {few:?}"
     );
-    assert!(many < slow * 6 && few >= slow * 9, "{many:?} {few:?}");
+    assert!(many < slow * 6 && few >= slow * 6, "{many:?} {few:?}");
     assert_eq!(stage.emulator.counts().aborted, 0);
     nothing_flies(stage).await;
 }
