@@ -167,7 +167,6 @@ impl Drop for Stream {
 }
 
 /// A body that notes when it is asked for more, and hands over pieces.
-#[derive(Debug)]
 pub(super) struct Watched<B> {
     body: B,
     rest: Bytes,
