@@ -66,7 +66,8 @@ pub async fn run(
     let authenticator = authenticator.map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
     let flights = Flights::default();
-    let gateway = gateway(&settings, &started, flights.clone())?;
+    let clocks = Clocks::new(settings.timeouts, &settings.models);
+    let gateway = gateway(&settings, &started, clocks.clone(), flights.clone())?;
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
     let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
@@ -74,7 +75,7 @@ pub async fn run(
     let service =
         HttpService::new(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
 
-    let rules = Rules::new(&settings.server, settings.timeouts.slow_reader);
+    let rules = Rules::new(&settings.server, &clocks);
     let closing = CancellationToken::new();
     let served = async {
         tokio::select! {
@@ -123,6 +124,9 @@ pub fn trusted(settings: &Settings) -> bool {
     settings.insecure || settings.server.tls.client_ca.is_some()
 }
 
+/// The largest request of gRPC's own services, in bytes: a name.
+const SMALL: usize = 64 * 1024;
+
 /// Every gRPC service, each with the same compression and message limit.
 fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) -> Result<Routes, AppError> {
     let reflection = || {
@@ -136,28 +140,33 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
     };
     let broken = |error| AppError::Config(format!("the descriptor set cannot be served: {error}"));
     macro_rules! open {
-        ($service:expr) => {
+        ($service:expr, $limit:expr) => {
             $service
                 .accept_compressed(Gzip)
                 .accept_compressed(Zstd)
                 .send_compressed(Gzip)
                 .send_compressed(Zstd)
-                .max_decoding_message_size(limit)
+                .max_decoding_message_size($limit)
                 // Ours is checked before anything is sent, by grpc/ending.rs.
                 .max_encoding_message_size(usize::MAX)
         };
     }
     let mut routes = Routes::builder();
     routes
-        .add_service(open!(InferenceServer::new(gateway.clone())))
-        .add_service(open!(ModelsServer::new(gateway)))
-        .add_service(open!(health))
-        .add_service(open!(reflection().build_v1().map_err(broken)?))
-        .add_service(open!(reflection().build_v1alpha().map_err(broken)?));
+        .add_service(open!(InferenceServer::new(gateway.clone()), limit))
+        .add_service(open!(ModelsServer::new(gateway), limit))
+        .add_service(open!(health, SMALL))
+        .add_service(open!(reflection().build_v1().map_err(broken)?, SMALL))
+        .add_service(open!(reflection().build_v1alpha().map_err(broken)?, SMALL));
     Ok(routes.routes())
 }
 
-fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<Gateway, AppError> {
+fn gateway(
+    settings: &Settings,
+    started: &Started,
+    clocks: Clocks,
+    flights: Flights,
+) -> Result<Gateway, AppError> {
     let catalog = Catalog::built_in().map_err(AppError::Config)?.with_unknown(settings.unknown_models);
     known(&settings.models, &catalog).map_err(AppError::Config)?;
     let catalog = Arc::new(catalog);
@@ -166,7 +175,7 @@ fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<G
         catalog: Arc::clone(&catalog),
         home: home.clone(),
         route: settings.route,
-        clocks: Clocks::new(settings.timeouts, &settings.models),
+        clocks,
         flights,
         bedrock: started.bedrock.clone(),
     });

@@ -164,20 +164,23 @@ impl Settings {
 
     /// Every mistake that the types cannot rule out, all at once.
     fn check(&self) -> Result<(), String> {
-        let mut mistakes: Vec<_> =
-            self.zeros().into_iter().map(|key| format!("{key} is 0; it must be above")).collect();
+        let mut mistakes: Vec<_> = self
+            .too_small()
+            .into_iter()
+            .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
+            .collect();
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 
-    /// The keys that are 0 and must not be.
-    fn zeros(&self) -> Vec<String> {
+    /// The keys that are too small.
+    fn too_small(&self) -> Vec<String> {
         let own = self.models.iter().flat_map(|(id, model)| {
-            let zeros = model.timeouts.zeros();
-            zeros.map(move |key| format!("models.{id:?}.timeouts.{key}"))
+            let small = model.timeouts.too_small();
+            small.map(move |key| format!("models.{id:?}.timeouts.{key}"))
         });
-        let server = self.server.zeros().map(|key| format!("server.{key}"));
-        let timeouts = self.timeouts.zeros().map(|key| format!("timeouts.{key}"));
+        let server = self.server.too_small().map(|key| format!("server.{key}"));
+        let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         aws.into_iter().chain(server).chain(timeouts).chain(own).collect()
     }

@@ -3,10 +3,12 @@
 //! The modules stand in one line, ground first; each uses only names of those before it
 //! (`tests/house/` checks it). `ARCHITECTURE.md` has the plan of the whole house.
 //!
-//! - ground: [`error`], [`config`], [`telemetry`]
+//! - ground: [`service`], [`error`], [`config`], [`telemetry`]
 //! - facts: [`principal`], [`catalog`]
 //! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
 //! - the door: [`edge`], [`grpc`], [`server`], [`app`], [`cli`]
+
+pub mod service;
 
 pub mod error;
 

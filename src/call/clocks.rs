@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Call;
 use crate::config::{ModelSettings, Timeouts};
@@ -22,6 +23,13 @@ impl Clocks {
     pub fn new(usual: Timeouts, models: &BTreeMap<String, ModelSettings>) -> Self {
         let own = models.iter().map(|(id, model)| (id.clone(), usual.with(model.timeouts))).collect();
         Self(Arc::new(Table { usual, own }))
+    }
+
+    /// The longest of one kind that any model has.
+    #[must_use]
+    pub fn longest(&self, clock: impl Fn(&Timeouts) -> Duration) -> Duration {
+        let Table { usual, own } = &*self.0;
+        own.values().chain([usual]).map(clock).max().unwrap_or_default()
     }
 
     /// Those of a call that has been resolved.

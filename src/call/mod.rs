@@ -12,11 +12,11 @@ use std::sync::Arc;
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{OnDisconnect, Route};
 use tokio::time::Instant;
-use tower::util::BoxCloneSyncService;
 
 use crate::catalog::Target;
 use crate::error::{Error, Reason};
 use crate::principal::Principal;
+use crate::service::Shared;
 
 pub use clocks::Clocks;
 pub use mistakes::refusal;
@@ -25,7 +25,7 @@ pub use report::Report;
 pub use request::{Asked, InvokeCall, Request};
 
 /// The corridor, or what is left of it: takes a call, gives its reply.
-pub type CallService = BoxCloneSyncService<Call, Reply, Error>;
+pub type CallService = Shared<Call, Reply, Error>;
 
 /// The longest model id in AWS's service model, in bytes. A report that names it fits into a status.
 const LONGEST_MODEL_ID: usize = 2048;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::timeouts::SHORTEST;
+
 /// The gRPC server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,7 +28,7 @@ pub struct ServerSettings {
     /// header of an HTTP/1.1 request.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
-    /// Between two pieces of a request.
+    /// How long a request may take to come.
     #[serde(with = "humantime_serde")]
     pub upload_timeout: Duration,
     /// How often a client is pinged.
@@ -70,7 +72,7 @@ impl Default for ServerSettings {
             max_connections_per_address: 64,
             max_streams: 128,
             handshake_timeout: Duration::from_secs(5),
-            upload_timeout: Duration::from_secs(30),
+            upload_timeout: Duration::from_secs(120),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(30 * 60),
@@ -87,22 +89,22 @@ impl Default for TlsSettings {
 }
 
 impl ServerSettings {
-    /// The keys that are 0 and must not be.
-    pub(super) fn zeros(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The keys that are too small.
+    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
         let keys = [
             ("max_message_bytes", self.max_message_bytes == 0),
             ("max_connections", self.max_connections == 0),
             ("max_connections_per_address", self.max_connections_per_address == 0),
             ("max_streams", self.max_streams == 0),
-            ("handshake_timeout", self.handshake_timeout.is_zero()),
-            ("upload_timeout", self.upload_timeout.is_zero()),
-            ("keepalive_interval", self.keepalive_interval.is_zero()),
-            ("keepalive_timeout", self.keepalive_timeout.is_zero()),
-            ("max_connection_age", self.max_connection_age.is_zero()),
-            ("idle_timeout", self.idle_timeout.is_zero()),
-            ("tls.reload", self.tls.reload.is_zero()),
+            ("handshake_timeout", self.handshake_timeout < SHORTEST),
+            ("upload_timeout", self.upload_timeout < SHORTEST),
+            ("keepalive_interval", self.keepalive_interval < SHORTEST),
+            ("keepalive_timeout", self.keepalive_timeout < SHORTEST),
+            ("max_connection_age", self.max_connection_age < SHORTEST),
+            ("idle_timeout", self.idle_timeout < SHORTEST),
+            ("tls.reload", self.tls.reload < SHORTEST),
         ];
-        keys.into_iter().filter(|(_, zero)| *zero).map(|(key, _)| key)
+        keys.into_iter().filter(|(_, small)| *small).map(|(key, _)| key)
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+/// The shortest that a clock may be; timers have no finer steps.
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+
 /// The clocks of a call.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,8 +71,8 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// The keys that are 0 and must not be.
-    pub(super) fn zeros(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The keys that are too small.
+    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
         let keys = [
             ("connect", self.connect),
             ("first_content", self.first_content),
@@ -77,7 +80,7 @@ impl Timeouts {
             ("total", self.total),
             ("slow_reader", self.slow_reader),
         ];
-        keys.into_iter().filter(|(_, clock)| clock.is_zero()).map(|(key, _)| key)
+        keys.into_iter().filter(|(_, clock)| *clock < SHORTEST).map(|(key, _)| key)
     }
 
     /// These, with a model's own in their place.
@@ -94,15 +97,15 @@ impl Timeouts {
 }
 
 impl ModelTimeouts {
-    /// The keys that are 0 and must not be.
-    pub(super) fn zeros(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The keys that are too small.
+    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
         let clocks = [
             ("first_content", self.first_content),
             ("idle", self.idle),
             ("total", self.total),
             ("slow_reader", self.slow_reader),
         ];
-        let zeros = clocks.into_iter().filter(|(_, clock)| clock.is_some_and(|clock| clock.is_zero()));
-        zeros.map(|(key, _)| key)
+        let small = clocks.into_iter().filter(|(_, clock)| clock.is_some_and(|clock| clock < SHORTEST));
+        small.map(|(key, _)| key)
     }
 }

@@ -2,6 +2,7 @@
 
 mod catch_panic;
 mod deadline;
+mod only_grpc;
 mod plain_streams;
 mod principal;
 mod span;
@@ -18,18 +19,18 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::layer::layer_fn;
-use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, service_fn};
 
 use crate::call::Report;
 use crate::error::Error;
 use crate::principal::Authenticator;
+use crate::service::Shared;
 
 pub use deadline::Arrival;
 pub use web::web;
 
 /// An HTTP service that speaks gRPC.
-pub type HttpService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+pub type HttpService = Shared<Request<Body>, Response<Body>, Infallible>;
 
 /// The edge of every RPC, outermost first.
 pub fn edge(
@@ -43,6 +44,8 @@ pub fn edge(
         .layer(catch_panic::catch_panic())
         // Everything that is logged from here on belongs to the RPC's span.
         .layer(span::span())
+        // What a web page may send without asking must not reach anybody's identity.
+        .layer(only_grpc::only_grpc())
         // Nothing is decoded for somebody who may not call.
         .layer(principal::principal(authenticator))
         // What the library refuses by itself has no reason and no details; inside the span, where it is logged.

@@ -39,7 +39,8 @@ fn unnamed(headers: &HeaderMap, path: &str) -> Option<Error> {
     }
     let status = Status::from_header_map(headers)?;
     let reason = match status.code() {
-        Code::Ok => return None,
+        // The rest: a caller who went away while it sent its request, to whom nothing is told.
+        Code::Ok | Code::Cancelled | Code::Unknown | Code::Unavailable => return None,
         Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
         Code::Unimplemented if headers.contains_key(&ACCEPT_ENCODING) => Reason::UnsupportedEncoding,
         Code::Unimplemented => {

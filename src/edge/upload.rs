@@ -1,4 +1,4 @@
-//! Upload: the longest silence within a request.
+//! Upload: the longest time in which a request comes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,13 +15,13 @@ use super::{Arrival, HttpService, layer, pass, refusal};
 use crate::call::Report;
 use crate::error::{Error, Reason};
 
-/// The services whose requests are one message. Streams of requests may be silent for as long as they like.
-const ONE_MESSAGE: &str = "/bedrock.inference.";
+/// The service whose requests are streams, and may be silent for as long as they like.
+const STREAMS: &str = "/grpc.reflection.";
 
-/// Refuses a request whose next piece does not come in time: a handler waits for the whole.
+/// Refuses a request that is not there in time: what has come of it is held until the rest does.
 pub(super) fn upload(limit: Duration) -> impl Layer<HttpService, Service = HttpService> + Clone {
     layer(move |inside, request| {
-        if !request.uri().path().starts_with(ONE_MESSAGE) {
+        if request.uri().path().starts_with(STREAMS) {
             return pass(inside, request);
         }
         let report = Arrival::report(request.extensions());
@@ -29,11 +29,11 @@ pub(super) fn upload(limit: Duration) -> impl Layer<HttpService, Service = HttpS
     })
 }
 
-/// A request's body, whose pieces come in time or not at all.
+/// A request's body, which comes in time or not at all.
 struct Timed {
     body: Body,
     limit: Duration,
-    /// Set while a piece is waited for.
+    /// Set when a piece had to be waited for.
     alarm: Option<Pin<Box<Sleep>>>,
     report: Report,
 }
@@ -48,13 +48,13 @@ impl http_body::Body for Timed {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let Self { body, limit, alarm, report } = &mut *self;
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
-            *alarm = None;
             return Poll::Ready(frame);
         }
         let waiting = alarm.get_or_insert_with(|| Box::pin(sleep(*limit)));
         waiting.as_mut().poll(context).map(|()| {
             let limit = humantime::format_duration(*limit);
-            let error = Error::new(Reason::ClientTooSlow, format!("nothing of the request came for {limit}"));
+            let error =
+                Error::new(Reason::ClientTooSlow, format!("the request was not there within {limit}"));
             Some(Err(refusal(report, &error)))
         })
     }

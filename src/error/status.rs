@@ -16,7 +16,7 @@ pub const DOMAIN: &str = "bedrock.inference.v1";
 /// Encoded details stay below this, so that the trailers pass every proxy's header limit.
 pub const MAX_DETAILS: usize = 4 * 1024;
 
-/// A status message stays below this.
+/// A status message stays below this as it travels, percent-encoded.
 const MAX_MESSAGE: usize = 1024;
 
 /// So many violations are shown, the others only counted; the first number that leaves room for the report.
@@ -38,7 +38,7 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 #[must_use]
 pub fn status(error: &Error, report: &CallReport) -> Status {
     let code = error.reason.code(error.partial.is_some());
-    let message = clipped(&error.context, MAX_MESSAGE);
+    let message = travelling(&error.context);
     let wait = error.repeat.wait();
     // Fewer violations are shown where all of them, each clipped, leave no room for the report.
     let full = VIOLATIONS_SHOWN.iter().find_map(|shown| {
@@ -174,6 +174,17 @@ fn add_report(status: &mut pb::Status, report: &CallReport) -> bool {
 
 fn any(name: &str, message: &impl Message) -> Any {
     Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+/// As much of a message as fits on its way, where whatever is not plain ASCII takes three bytes for one.
+fn travelling(message: &str) -> String {
+    let mut length = 0;
+    let fits = message.chars().take_while(|letter| {
+        let plain = matches!(letter, ' '..='~') && *letter != '%';
+        length += if plain { 1 } else { letter.len_utf8() * 3 };
+        length <= MAX_MESSAGE
+    });
+    fits.collect()
 }
 
 fn clipped(text: &str, limit: usize) -> String {

@@ -50,7 +50,7 @@ impl<F> UnderWay<F> {
         while let Some(event) = self.events.next().await.transpose()? {
             if let Event::Warning(warning) = event {
                 self.ending.report().warn(warning);
-            } else if let Some(message) = (self.message)(event)? {
+            } else if let Some(message) = (self.message)(event).map_err(|error| error.after(self.sent))? {
                 let message = self.ending.fits(message).map_err(|error| error.after(self.sent))?;
                 self.sent += 1;
                 return Ok(Some(message));

@@ -142,9 +142,7 @@ impl Pilot {
                 // Nothing is begun for somebody who has gone.
                 if self.ticket.report.was_dispatched() {
                     let rest = async move {
-                        if let Ok(reply) = opening.await {
-                            drained(reply.events).await;
-                        }
+                        drained(opening.await?.events).await
                     };
                     self.abandon(rest).await;
                 }
@@ -199,20 +197,21 @@ impl Pilot {
     }
 
     /// Nobody listens any more: finishes the work or drops it, as the policy says.
-    async fn abandon(&self, rest: impl Future<Output = ()>) {
+    async fn abandon(&self, rest: impl Future<Output = Result<(), Error>>) {
         if self.policy != OnDisconnect::Drain {
             return;
         }
-        if timeout(self.clocks.drain, rest).await.is_err() {
+        let Ok(ended) = timeout(self.clocks.drain, rest).await else {
             tracing::warn!("an abandoned call was given up while draining");
             return;
-        }
+        };
         let report = self.ticket.report.finish();
         tracing::info!(
             request_id = report.request_id,
             input_tokens = report.tokens.as_ref().map(|tokens| tokens.input),
             output_tokens = report.tokens.as_ref().map(|tokens| tokens.output),
-            "an abandoned call was read to its end",
+            error.reason = ended.err().map(|error| error.reason.name(true)),
+            "an abandoned call has ended",
         );
     }
 
@@ -232,6 +231,7 @@ impl Pilot {
 }
 
 /// Reads the rest for its usage; the content is not kept.
-async fn drained(mut events: Events) {
-    while let Some(Ok(_)) = events.next().await {}
+async fn drained(mut events: Events) -> Result<(), Error> {
+    while events.next().await.transpose()?.is_some() {}
+    Ok(())
 }

@@ -22,9 +22,10 @@ pub fn total(clocks: Clocks) -> impl Layer<CallService, Service = CallService> +
             Ok(Reply::new(stream::unfold(state, move |state| async move {
                 let (mut events, mut alarm) = state?;
                 tokio::select! {
+                    // The alarm first: a caller who reads slowly, but reads, finds an event ready each time.
                     biased;
-                    event = events.next() => event.map(|event| (event, Some((events, alarm)))),
                     () = &mut alarm => Some((Err(late(limit)), None)),
+                    event = events.next() => event.map(|event| (event, Some((events, alarm)))),
                 }
             })))
         }

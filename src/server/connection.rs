@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, interval, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use tower::ServiceExt;
 
 use super::flood::Metered;
 use super::watch::{Verdict, Watch};
+use crate::call::Clocks;
 use crate::config::ServerSettings;
 use crate::edge::HttpService;
 
@@ -46,6 +48,9 @@ const PROVOKED_RESETS: usize = 128;
 /// How often a connection is looked at, at the rarest.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How long a client without a call may take to leave that was asked to.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// By how much the ages of connections differ, so that they do not all come back at once.
 const AGE_JITTER: f64 = 0.1;
 
@@ -63,12 +68,13 @@ pub struct Rules {
     max_age: Duration,
     idle: Duration,
     slow_reader: Duration,
+    longest_call: Duration,
 }
 
 impl Rules {
-    /// The rules that the settings make; a stream whose reader takes nothing for `slow_reader` is stuck.
+    /// The rules that the settings make. A connection carries calls of every model, so the longest clocks hold.
     #[must_use]
-    pub fn new(settings: &ServerSettings, slow_reader: Duration) -> Self {
+    pub fn new(settings: &ServerSettings, clocks: &Clocks) -> Self {
         Self {
             max_connections: settings.max_connections,
             max_connections_per_address: settings.max_connections_per_address,
@@ -78,7 +84,8 @@ impl Rules {
             keepalive_timeout: settings.keepalive_timeout,
             max_age: settings.max_connection_age,
             idle: settings.idle_timeout,
-            slow_reader,
+            slow_reader: clocks.longest(|clocks| clocks.slow_reader),
+            longest_call: clocks.longest(|clocks| clocks.total + clocks.slow_reader),
         }
     }
 }
@@ -105,6 +112,8 @@ enum Cut {
     Flood,
     #[error("its streams are not read")]
     Stuck,
+    #[error("it was asked to leave, and stayed")]
+    Stayed,
     #[error("{0}")]
     Http(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -115,7 +124,7 @@ impl Host {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve(&self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
+    pub(super) async fn serve(&self, stream: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>) {
         let open_by = Instant::now() + self.rules.handshake;
         let served = match tls {
             None => self.speak(stream, open_by).await,
@@ -126,9 +135,11 @@ impl Host {
             },
         };
         match served {
-            Ok(()) => tracing::debug!("connection closed"),
-            Err(cut @ (Cut::Flood | Cut::Stuck)) => tracing::warn!(reason = %cut, "connection cut"),
-            Err(cut) => tracing::debug!(reason = %cut, "connection cut"),
+            Ok(()) => tracing::debug!(client.address = %client, "connection closed"),
+            Err(cut @ (Cut::Flood | Cut::Stuck)) => {
+                tracing::warn!(client.address = %client, reason = %cut, "connection cut");
+            }
+            Err(cut) => tracing::debug!(client.address = %client, reason = %cut, "connection cut"),
         }
     }
 
@@ -159,7 +170,9 @@ impl Host {
         let mut opening = pin!(sleep_until(open_by));
         let mut aging = pin!(sleep(jittered(rules.max_age)));
         let mut look = interval((rules.idle.min(rules.slow_reader) / 4).min(LOOK));
-        let (mut opened, mut leaving) = (false, false);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut opened = false;
+        let mut left: Option<Instant> = None;
         loop {
             let leave = tokio::select! {
                 ended = connection.as_mut() => return match ended {
@@ -173,18 +186,20 @@ impl Host {
                     }
                     false
                 }
-                () = self.closing.cancelled(), if !leaving => true,
-                () = &mut aging, if !leaving => true,
-                _ = look.tick() => match watch.verdict(rules.idle, rules.slow_reader) {
-                    Verdict::Fine => false,
+                () = self.closing.cancelled(), if left.is_none() => true,
+                () = &mut aging, if left.is_none() => true,
+                _ = look.tick() => match (watch.verdict(rules.idle, rules.slow_reader), left) {
+                    (Verdict::Stuck, _) => return Err(Cut::Stuck),
                     // h2 stays for what it has not sent of answers that we gave it whole.
-                    Verdict::Idle if leaving => return Err(Cut::Stuck),
-                    Verdict::Idle => true,
-                    Verdict::Stuck => return Err(Cut::Stuck),
+                    (Verdict::Idle, Some(left)) if left.elapsed() >= FAREWELL => return Err(Cut::Stayed),
+                    // Every call has ended by then; watches have not, and a client may never read.
+                    (_, Some(left)) if left.elapsed() >= rules.longest_call => return Err(Cut::Stayed),
+                    (Verdict::Idle, None) => true,
+                    _ => false,
                 },
             };
-            if leave && !leaving {
-                leaving = true;
+            if leave && left.is_none() {
+                left = Some(Instant::now());
                 connection.as_mut().leave();
             }
         }

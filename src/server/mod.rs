@@ -7,14 +7,14 @@ mod tls;
 mod watch;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use crate::edge::HttpService;
 
@@ -40,7 +40,7 @@ pub async fn serve(
 ) {
     let caps = Caps::new(rules.max_connections, rules.max_connections_per_address);
     let host = Arc::new(Host::new(service, rules, closing.clone()));
-    let mut connections = JoinSet::new();
+    let (mut connections, mut refusals) = (JoinSet::new(), Refusals::default());
     loop {
         let accepted = tokio::select! {
             () = closing.cancelled() => break,
@@ -59,21 +59,37 @@ pub async fn serve(
             }
         };
         let Some(seat) = caps.seat(peer.ip()) else {
-            tracing::warn!(client.address = %peer.ip(), "a connection was refused: there are too many");
+            refusals.tell(peer.ip());
             continue;
         };
         let (host, tls) = (Arc::clone(&host), certificates.map(Certificates::current));
-        let span = tracing::debug_span!("connection", client.address = %peer.ip());
-        let connected = async move {
+        connections.spawn(async move {
             immediate(&stream);
-            host.serve(stream, tls).await;
+            host.serve(stream, peer.ip(), tls).await;
             drop(seat);
-        };
-        connections.spawn(connected.instrument(span));
+        });
     }
     // Whoever connects now must be refused at once, not left waiting.
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// Connections that were refused since it was last told.
+#[derive(Debug, Default)]
+struct Refusals {
+    count: u64,
+    told: Option<Instant>,
+}
+
+impl Refusals {
+    /// Tells of a refusal; of many, once a second.
+    fn tell(&mut self, address: IpAddr) {
+        self.count += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= Duration::from_secs(1)) {
+            tracing::warn!(client.address = %address, count = self.count, "too many connections: refused");
+            *self = Self { count: 0, told: Some(Instant::now()) };
+        }
+    }
 }
 
 /// Small frames go out at once: waiting for the acknowledgement of others costs 40 ms a message.

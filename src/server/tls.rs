@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::config::TlsSettings;
@@ -123,6 +123,11 @@ fn config(settings: &TlsSettings, files: &Files) -> Result<Arc<ServerConfig>, St
     let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|error| mistake("certificate", settings.certificate.as_deref(), &error.to_string()))?;
+    if files.client_ca.is_some() {
+        // A resumed session would not look at the client's certificate again, which may have expired.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

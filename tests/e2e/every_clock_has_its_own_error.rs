@@ -123,6 +123,27 @@ async fn a_request_that_does_not_go_on_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_that_trickles_is_refused_too() {
+    let stage = Stage::open_with(|settings| settings.server.upload_timeout = SHORT * 2).await;
+    for path in ["bedrock.inference.v1.Inference/Converse", "grpc.health.v1.Health/Check"] {
+        let head =
+            stream::iter([Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(&[0, 0, 0, 255, 0])))]);
+        // Each byte would be in time, were it the last one.
+        let trickle = stream::unfold((), |()| async {
+            tokio::time::sleep(SHORT / 5).await;
+            Some((Ok(Frame::data(Bytes::from_static(&[0]))), ()))
+        });
+        let request = http::Request::post(format!("http://{}/{path}", stage.addr));
+        let body = StreamBody::new(Box::pin(head.chain(trickle)));
+        let request = request.header("content-type", "application/grpc").body(body).unwrap();
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        let response = timeout(LONG, client.request(request)).await.unwrap().unwrap();
+        let status = tonic::Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(reason(&status), "CLIENT_TOO_SLOW", "{path}: {status:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_model_that_nobody_knows_has_no_clocks() {
     let told = Stage::refused(only("anthropic.claude-nine", ModelTimeouts::default())).await;
     assert!(told.contains("anthropic.claude-nine") && told.contains("the catalogue has no such"), "{told}");

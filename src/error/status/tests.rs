@@ -143,13 +143,22 @@ fn the_usage_is_known_where_the_report_has_it() {
 
 #[test]
 fn details_fit_whatever_the_violations_say() {
-    for (count, length) in [(1, 10), (20, 300), (500, 50), (20, 100_000), (1, 1_000_000)] {
-        let long = "x".repeat(length);
+    let sizes = [(1, 10), (20, 300), (500, 50), (20, 100_000), (1, 1_000_000)];
+    for ((count, length), letter) in
+        sizes.into_iter().flat_map(|size| [(size, "x"), (size, "語"), (size, "%")])
+    {
+        let long = letter.repeat(length);
         let violation = Violation { path: long.clone(), description: long.clone() };
         let error = Error::new(Reason::InvalidRequest, long).with_violations(vec![violation; count]);
         for report in [CallReport { request_id: "r".repeat(128), ..CallReport::default() }, dispatched()] {
             let status = status(&error, &report);
             assert!(status.details().len() <= MAX_DETAILS, "{count} of {length}");
+            // What clients take of headers by default: 8 KiB, by the arithmetic of HTTP/2.
+            let mut trailers = http::HeaderMap::new();
+            assert!(status.add_header(&mut trailers).is_ok());
+            let size: usize =
+                trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+            assert!(size <= 8 * 1024, "{count} of {length} {letter}: {size}");
             let details = status.get_error_details();
             assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some("INVALID_REQUEST"));
             assert!(details.bad_request().is_some_and(|request| !request.field_violations.is_empty()));

@@ -1,6 +1,7 @@
 //! What cannot be read is refused with a reason, before anything is paid, and the connection lives on.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::Method;
 use prost::Message;
 use tonic::{Code, Status};
 
@@ -105,4 +106,30 @@ async fn the_models_rpcs_refuse_with_a_request_id() {
     let request = ListModelsRequest { page_size: -1, ..ListModelsRequest::default() };
     let status = stage.models().list_models(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
+}
+
+/// A page of anywhere may send a form's media types without asking; they reach nobody's identity.
+#[tokio::test]
+async fn what_is_not_grpc_is_no_call() {
+    let stage = Stage::open().await;
+    let message = framed(&ask(NOVA, "hello"));
+    let cases = [
+        (Some("text/plain"), 415),
+        (Some("application/x-www-form-urlencoded"), 415),
+        (Some("application/json"), 415),
+        (Some("application/grpcs"), 415),
+        (None, 415),
+        (Some("application/grpc"), 200),
+        (Some("application/grpc+proto"), 200),
+        (Some("application/grpc;charset=utf-8"), 200),
+    ];
+    for (media_type, status) in cases {
+        let before = stage.emulator.counts().started;
+        let request = raw::request(stage.addr, Method::POST, CONVERSE).header("te", "trailers");
+        let request =
+            media_type.into_iter().fold(request, |request, kind| request.header("content-type", kind));
+        let reply = raw::send(&raw::http2(), request, message.clone()).await;
+        let calls = stage.emulator.counts().started - before;
+        assert_eq!((reply.status, calls), (status, u64::from(status == 200)), "{media_type:?}");
+    }
 }
