@@ -39,7 +39,8 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that a client resets before they are begun (rapid reset).
 const RESETS: usize = 20;
 
-/// Streams that a client makes us reset.
+/// Streams that a client makes us reset in the life of a connection. h2 counts those that it refuses too; a client
+/// that has heard how many it may open has none.
 const PROVOKED_RESETS: usize = 128;
 
 /// How often a connection is looked at, at the rarest.
@@ -176,6 +177,8 @@ impl Host {
                 () = &mut aging, if !leaving => true,
                 _ = look.tick() => match watch.verdict(rules.idle, rules.slow_reader) {
                     Verdict::Fine => false,
+                    // h2 stays for what it has not sent of answers that we gave it whole.
+                    Verdict::Idle if leaving => return Err(Cut::Stuck),
                     Verdict::Idle => true,
                     Verdict::Stuck => return Err(Cut::Stuck),
                 },

@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// Bytes that are handed over at a time, whatever a message has: what is handed over is out of our hands.
 const PIECE: usize = 64 * 1024;
 
+/// Bytes of the largest DATA frame that h2 makes of a piece.
+const FRAME: usize = 16 * 1024;
+
 /// Streams of one connection that may be stuck.
 const STUCK_STREAMS: usize = 16;
 
@@ -90,6 +93,11 @@ impl Watch {
         self.flooded.load(Ordering::Relaxed)
     }
 
+    /// So many frames of answers go out.
+    fn answered(&self, frames: usize) {
+        self.answers.fetch_add(u64::try_from(frames).unwrap_or_default(), Ordering::Relaxed);
+    }
+
     /// Frames of answers since this was last asked.
     pub(super) fn answers(&self) -> u64 {
         self.answers.swap(0, Ordering::Relaxed)
@@ -141,8 +149,9 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// The answer's body, watched.
+    /// The answer's body, watched; its headers are there.
     pub(super) fn body<B>(self, body: B) -> Watched<B> {
+        self.watch.answered(1);
         Watched { body, rest: Bytes::new(), stream: self }
     }
 }
@@ -158,7 +167,6 @@ impl Drop for Stream {
 }
 
 /// A body that notes when it is asked for more, and hands over pieces.
-#[derive(Debug)]
 pub(super) struct Watched<B> {
     body: B,
     rest: Bytes,
@@ -189,7 +197,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
             self.piece()
         };
         self.stream.reader.handed.store(self.stream.watch.now(), Ordering::Relaxed);
-        self.stream.watch.answers.fetch_add(1, Ordering::Relaxed);
+        self.stream.watch.answered(1 + frame.data_ref().map_or(0, Bytes::len) / FRAME);
         Poll::Ready(Some(Ok(frame)))
     }
 
@@ -291,7 +299,8 @@ mod tests {
         }
         assert!(pieces.len() == 4 && pieces.iter().all(|piece| piece.len() <= PIECE));
         assert_eq!(pieces.concat(), message);
-        assert_eq!(watch.answers(), 4);
+        // Headers, three pieces of more than four frames, and one of less than one.
+        assert_eq!(watch.answers(), 17);
     }
 
     fn sum(pieces: &[Bytes]) -> u64 {

@@ -12,7 +12,9 @@
     reason = "tests"
 )]
 
+mod apart;
 mod authority;
+mod raw_http2;
 mod reflected;
 mod stage;
 
@@ -22,16 +24,19 @@ mod aws_json_works_as_it_stands;
 mod bad_requests_cost_nothing;
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod connections_are_bounded;
 mod content_stays_private;
 mod every_clock_has_its_own_error;
 mod every_cut_is_noticed;
 mod every_error_is_typed;
 mod every_member_survives;
+mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
+mod slow_readers_are_borne;
 mod streams_end_truthfully;
 mod the_call_report_tells;
 mod the_command_line_works;
