@@ -167,6 +167,7 @@ fn gateway(settings: &Settings, started: &Started, flights: Flights) -> Result<G
         home: home.clone(),
         route: settings.route,
         clocks: Clocks::new(settings.timeouts, &settings.models),
+        retry: settings.retry,
         flights,
         bedrock: started.bedrock.clone(),
     });

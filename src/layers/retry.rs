@@ -3,6 +3,8 @@
 mod backoff;
 mod budget;
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
 
@@ -11,7 +13,6 @@ use crate::call::CallService;
 use crate::config::RetrySettings;
 use crate::error::{Billed, Error, Repeat, Retry};
 
-use backoff::Backoff;
 use budget::Budgets;
 
 /// Repeats an attempt whose failure is marked for it, as long as the target's budget, the caller's deadline and
@@ -26,8 +27,7 @@ pub fn retry(settings: RetrySettings) -> impl Layer<CallService, Service = CallS
         async move {
             let budget = budgets.of(call.target()?);
             let mut attempts = Attempts { settings, made: 0, paid: 0 };
-            let mut told: Option<Error> = None;
-            let mut spent = 0;
+            let (mut told, mut spent) = (None, 0);
             loop {
                 let error = match inside.clone().oneshot(call.clone()).await {
                     Ok(reply) => {
@@ -36,20 +36,19 @@ pub fn retry(settings: RetrySettings) -> impl Layer<CallService, Service = CallS
                     }
                     Err(error) => error,
                 };
-                let backoff = attempts.another(&error);
-                let cost = Backoff::cost(error.reason);
-                let told = told.insert(dearer(told.take(), error));
-                let Some(wait) = backoff else { return Err(told.clone()) };
-                let in_time = call.deadline.is_none_or(|deadline| Instant::now() + wait < deadline);
-                if !in_time || !budget.spend(cost) {
-                    return Err(told.clone());
-                }
-                spent = cost;
+                let (wait, cost) = (attempts.another(&error), backoff::cost(error.reason));
+                let error = dearer(told.take(), error);
+                let in_time =
+                    |wait: &Duration| call.deadline.is_none_or(|deadline| Instant::now() + *wait < deadline);
+                let Some(wait) = wait.filter(in_time).filter(|_| budget.spend(cost)) else {
+                    return Err(error);
+                };
                 tokio::select! {
                     () = sleep(wait) => {}
                     // Nothing is begun for somebody who has gone.
-                    () = call.left.cancelled() => return Err(told.clone()),
+                    () = call.left.cancelled() => return Err(error),
                 }
+                (told, spent) = (Some(error), cost);
             }
         }
     })
@@ -66,7 +65,7 @@ struct Attempts {
 
 impl Attempts {
     /// How long to wait for another one after this failure; `None` where there is none.
-    fn another(&mut self, error: &Error) -> Option<std::time::Duration> {
+    fn another(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
         let allowed = match error.reason.retry() {
             Retry::Never => false,
@@ -78,7 +77,7 @@ impl Attempts {
             return None;
         }
         self.paid += u32::from(error.billed != Billed::Nothing);
-        Some(Backoff::after(error, self.made))
+        Some(backoff::after(error, self.made))
     }
 }
 
@@ -89,6 +88,3 @@ fn dearer(earlier: Option<Error>, later: Error) -> Error {
         _ => later,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -53,3 +53,29 @@ impl Budget {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_is_repeated_little_and_good_times_pay_for_more() {
+        let budget = Budget::default();
+        assert_eq!((0..1_000).filter(|_| budget.spend(5)).count(), 100);
+        assert!(!budget.spend(1));
+        (0..14).for_each(|_| budget.refund(0));
+        assert!(budget.spend(14) && !budget.spend(1));
+        budget.refund(14);
+        assert!(budget.spend(14));
+        (0..9_000).for_each(|_| budget.refund(0));
+        assert_eq!((0..1_000).filter(|_| budget.spend(14)).count(), 35, "never more than it began with");
+    }
+
+    #[test]
+    fn each_target_has_its_own() {
+        let budgets = Budgets::default();
+        let (one, other) = (Target::region_only("us-east-1"), Target::region_only("us-west-2"));
+        while budgets.of(&one).spend(5) {}
+        assert!(budgets.of(&other).spend(5) && !budgets.of(&one).spend(5));
+    }
+}
