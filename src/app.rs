@@ -176,6 +176,7 @@ fn gateway(
         home: home.clone(),
         route: settings.route,
         clocks,
+        retry: settings.retry,
         flights,
         bedrock: started.bedrock.clone(),
     });

@@ -37,6 +37,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
+    /// Attempts that a call may have.
+    pub retry: RetrySettings,
     /// What is different for some models, by base id.
     pub models: BTreeMap<String, ModelSettings>,
     /// What is logged.
@@ -91,6 +93,16 @@ pub struct AwsSettings {
     pub connections: usize,
 }
 
+/// Attempts that a call may have.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// Attempts in all; 1 for no repeat.
+    pub attempts: u32,
+    /// Whether an attempt is also repeated that AWS may be answering, and billing, all the same.
+    pub pay_twice: bool,
+}
+
 /// What is logged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -122,6 +134,7 @@ impl Default for Settings {
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             timeouts: Timeouts::default(),
+            retry: RetrySettings::default(),
             models: BTreeMap::new(),
             log: LogSettings::default(),
         }
@@ -131,6 +144,12 @@ impl Default for Settings {
 impl Default for AwsSettings {
     fn default() -> Self {
         Self { region: None, geography: None, endpoint: None, profile: None, connections: 4 }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { attempts: 3, pay_twice: false }
     }
 }
 
@@ -182,7 +201,8 @@ impl Settings {
         let server = self.server.too_small().map(|key| format!("server.{key}"));
         let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
-        aws.into_iter().chain(server).chain(timeouts).chain(own).collect()
+        let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
+        aws.into_iter().chain(retry).chain(server).chain(timeouts).chain(own).collect()
     }
 }
 

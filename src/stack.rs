@@ -6,9 +6,9 @@ use tower::ServiceBuilder;
 
 use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
-use crate::config::RouteSetting;
+use crate::config::{RetrySettings, RouteSetting};
 use crate::invoke::invoke;
-use crate::layers::{Flights, first_content, flight, idle, record, resolve, total, validate};
+use crate::layers::{Flights, first_content, flight, idle, record, resolve, retry, total, validate};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -22,6 +22,8 @@ pub struct Parts {
     pub route: RouteSetting,
     /// The clocks of a call.
     pub clocks: Clocks,
+    /// Attempts that a call may have.
+    pub retry: RetrySettings,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// Bedrock.
@@ -41,7 +43,9 @@ pub fn corridor(parts: Parts) -> CallService {
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
         .layer(flight(parts.flights, parts.clocks.clone()))
-        // [quota], [failover], [hedge], [retry]: they choose between attempts, so they stand outside one.
+        // [quota], [failover], [hedge]: they choose between targets, so they stand outside what is done with one.
+        // Another attempt at the same target, where the last one failed before its first content.
+        .layer(retry(parts.retry))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
         .layer(record())
         // An attempt that never ends, though it may speak; inside its row, which tells so.

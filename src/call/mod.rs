@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{OnDisconnect, Route};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Target;
 use crate::error::{Error, Reason};
@@ -51,6 +52,8 @@ pub struct Call {
     pub targets: Vec<Target>,
     /// Options that cannot be honoured; `validate` refuses them together with the rest.
     pub mistakes: Vec<Violation>,
+    /// Cancelled when nobody waits for it any more.
+    pub left: CancellationToken,
     /// What is reported of it at the end.
     pub report: Report,
 }
@@ -108,6 +111,7 @@ impl Call {
             on_disconnect,
             targets: Vec::new(),
             mistakes,
+            left: CancellationToken::new(),
             report,
         })
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bedrock_inference_adapters::contract::{AdapterError, AdapterErrorKind};
 use bedrock_inference_proto::codec::Violation;
 
-pub use reason::{Billed, Reason, Repeat};
+pub use reason::{Billed, Reason, Repeat, Retry};
 pub(crate) use refusal::{Refusal, refusal};
 pub use status::{DOMAIN, MAX_DETAILS, status};
 

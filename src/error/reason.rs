@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Code;
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $code:ident $late:ident $billed:ident $repeat:expr,)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $code:ident $late:ident $billed:ident $repeat:tt $(($($wait:tt)*))? $retry:ident,)+) => {
         /// Why a call failed: `ErrorInfo.reason` of the status.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
@@ -23,7 +23,8 @@ macro_rules! reasons {
                         code: Code::$code,
                         late: Late::$late,
                         billed: Billed::$billed,
-                        repeat: $repeat,
+                        repeat: $repeat $(($($wait)*))?,
+                        retry: Retry::$retry,
                     },)+
                 }
             }
@@ -38,6 +39,7 @@ struct Row {
     late: Late,
     billed: Billed,
     repeat: Repeat,
+    retry: Retry,
 }
 
 /// What becomes of a reason once content has been sent.
@@ -64,6 +66,19 @@ pub enum Billed {
     Unknown,
 }
 
+/// Whether the gateway makes another attempt by itself, before the first content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// No.
+    Never,
+    /// Yes: the last one was not processed.
+    Freely,
+    /// Yes, once a call, though the last one may have been paid.
+    Once,
+    /// The same, where the operator allows paying twice: it is not even known whether AWS failed.
+    IfPaidTwice,
+}
+
 /// Whether the same call made anew makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
@@ -78,87 +93,88 @@ pub enum Repeat {
 use Repeat::{Futile, Sensible};
 
 // Reason, its name on the wire, its code before the first content, what becomes of it afterwards, what may have
-// been billed where the upstream was called, and whether a repeat makes sense. UNAVAILABLE stands for what was
+// been billed where the upstream was called, whether a repeat makes sense, and whether the gateway makes one by
+// itself. UNAVAILABLE stands for what was
 // never processed and is free to repeat; what may have been billed never has it.
 reasons! {
     /// The request cannot be accepted; the violations say why.
-    InvalidRequest "INVALID_REQUEST" InvalidArgument Same Nothing Futile,
+    InvalidRequest "INVALID_REQUEST" InvalidArgument Same Nothing Futile Never,
     /// The `grpc-timeout` header is not of gRPC's form.
-    InvalidDeadline "INVALID_DEADLINE" InvalidArgument Same Nothing Futile,
+    InvalidDeadline "INVALID_DEADLINE" InvalidArgument Same Nothing Futile Never,
     /// The request's bytes are no message of its type.
-    MalformedMessage "MALFORMED_MESSAGE" InvalidArgument Same Nothing Futile,
+    MalformedMessage "MALFORMED_MESSAGE" InvalidArgument Same Nothing Futile Never,
     /// A message in either direction is above the limit.
-    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted Same Nothing Futile,
+    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted Same Nothing Futile Never,
     /// There is no such service or method.
-    UnknownMethod "UNKNOWN_METHOD" Unimplemented Same Nothing Futile,
+    UnknownMethod "UNKNOWN_METHOD" Unimplemented Same Nothing Futile Never,
     /// The request is compressed in a way that is not read here.
-    UnsupportedEncoding "UNSUPPORTED_ENCODING" Unimplemented Same Nothing Futile,
+    UnsupportedEncoding "UNSUPPORTED_ENCODING" Unimplemented Same Nothing Futile Never,
     /// The catalogue has no such model, or AWS has none.
-    ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile,
+    ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile Never,
     /// AWS does not know an id that the gateway itself has made.
-    CatalogMismatch "CATALOG_MISMATCH" Internal Midstream Nothing Futile,
+    CatalogMismatch "CATALOG_MISMATCH" Internal Midstream Nothing Futile Never,
     /// AWS has no such guardrail, or not in that version.
-    GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream Nothing Futile,
+    GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream Nothing Futile Never,
     /// The model is only sold through inference profiles, and none fits.
-    InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile,
+    InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile Never,
     /// The caller's deadline has passed.
-    ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same Unknown Futile,
+    ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same Unknown Futile Never,
     /// The caller does not read what waits for it, or does not go on with its request.
-    ClientTooSlow "CLIENT_TOO_SLOW" ResourceExhausted Same Unknown Futile,
+    ClientTooSlow "CLIENT_TOO_SLOW" ResourceExhausted Same Unknown Futile Never,
     /// The gateway's own AWS client could not build the request: a bug of the gateway's, not of the caller's.
-    ClientBug "CLIENT_BUG" Internal Aborted Nothing Futile,
+    ClientBug "CLIENT_BUG" Internal Aborted Nothing Futile Never,
     /// The service is going down.
-    ServerShuttingDown "SERVER_SHUTTING_DOWN" Unavailable Aborted Nothing millis(200, 2000),
+    ServerShuttingDown "SERVER_SHUTTING_DOWN" Unavailable Aborted Nothing millis(200, 2000) Never,
     /// A bug of the gateway's.
-    Panic "PANIC" Internal Aborted Unknown Futile,
+    Panic "PANIC" Internal Aborted Unknown Futile Never,
     /// Bedrock's account quota.
-    UpstreamThrottled "UPSTREAM_THROTTLED" ResourceExhausted Midstream Nothing millis(1000, 2000),
+    UpstreamThrottled "UPSTREAM_THROTTLED" ResourceExhausted Midstream Nothing millis(1000, 2000) Freely,
     /// The model is being made ready.
-    UpstreamModelNotReady "UPSTREAM_MODEL_NOT_READY" Unavailable Midstream Nothing millis(1000, 5000),
+    UpstreamModelNotReady "UPSTREAM_MODEL_NOT_READY" Unavailable Midstream Nothing millis(1000, 5000) Freely,
     /// Bedrock has no capacity.
-    UpstreamUnavailable "UPSTREAM_UNAVAILABLE" Unavailable Midstream Nothing millis(200, 2000),
+    UpstreamUnavailable "UPSTREAM_UNAVAILABLE" Unavailable Midstream Nothing millis(200, 2000) Freely,
     /// Bedrock failed inside; the model may have run.
-    UpstreamInternal "UPSTREAM_INTERNAL" Internal Midstream Unknown about(1),
+    UpstreamInternal "UPSTREAM_INTERNAL" Internal Midstream Unknown about(1) Once,
     /// The model failed; it may have run.
-    UpstreamModelError "UPSTREAM_MODEL_ERROR" Internal Midstream Unknown Sensible,
+    UpstreamModelError "UPSTREAM_MODEL_ERROR" Internal Midstream Unknown Sensible Once,
     /// The model took longer than Bedrock allows.
-    UpstreamModelTimeout "UPSTREAM_MODEL_TIMEOUT" DeadlineExceeded Midstream Unknown Futile,
+    UpstreamModelTimeout "UPSTREAM_MODEL_TIMEOUT" DeadlineExceeded Midstream Unknown Futile Never,
     /// Bedrock refused the request.
-    UpstreamValidation "UPSTREAM_VALIDATION" InvalidArgument Midstream Nothing Futile,
+    UpstreamValidation "UPSTREAM_VALIDATION" InvalidArgument Midstream Nothing Futile Never,
     /// The conversation is longer than the model's context window.
-    ContextWindowExceeded "CONTEXT_WINDOW_EXCEEDED" InvalidArgument Midstream Nothing Futile,
+    ContextWindowExceeded "CONTEXT_WINDOW_EXCEEDED" InvalidArgument Midstream Nothing Futile Never,
     /// The gateway's AWS identity may not call the model.
-    ModelAccessNotGranted "MODEL_ACCESS_NOT_GRANTED" FailedPrecondition Midstream Nothing Futile,
+    ModelAccessNotGranted "MODEL_ACCESS_NOT_GRANTED" FailedPrecondition Midstream Nothing Futile Never,
     /// The account has not agreed to the model's terms.
-    ModelAgreementMissing "MODEL_AGREEMENT_MISSING" FailedPrecondition Midstream Nothing Futile,
+    ModelAgreementMissing "MODEL_AGREEMENT_MISSING" FailedPrecondition Midstream Nothing Futile Never,
     /// The account has agreed to the model's terms, and AWS is still noting it down.
-    ModelAgreementPending "MODEL_AGREEMENT_PENDING" Unavailable Midstream Nothing about(120),
+    ModelAgreementPending "MODEL_AGREEMENT_PENDING" Unavailable Midstream Nothing about(120) Never,
     /// The gateway's AWS credentials are missing, expired or wrong.
-    UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream Nothing about(5),
+    UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream Nothing about(5) Never,
     /// A service quota of the account.
-    UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream Nothing about(60),
+    UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream Nothing about(60) Never,
     /// The same token was used with other parameters.
-    UpstreamConflict "UPSTREAM_CONFLICT" Aborted Midstream Nothing Futile,
+    UpstreamConflict "UPSTREAM_CONFLICT" Aborted Midstream Nothing Futile Never,
     /// The model's stream failed.
-    UpstreamStreamError "UPSTREAM_STREAM_ERROR" Internal Midstream Unknown about(1),
+    UpstreamStreamError "UPSTREAM_STREAM_ERROR" Internal Midstream Unknown about(1) Once,
     /// No connection to Bedrock; nothing was sent.
-    UpstreamUnreachable "UPSTREAM_UNREACHABLE" Unavailable Midstream Nothing millis(200, 2000),
+    UpstreamUnreachable "UPSTREAM_UNREACHABLE" Unavailable Midstream Nothing millis(200, 2000) Freely,
     /// The connection was lost after the request had been sent.
-    UpstreamConnectionLost "UPSTREAM_CONNECTION_LOST" Internal Midstream Unknown about(1),
+    UpstreamConnectionLost "UPSTREAM_CONNECTION_LOST" Internal Midstream Unknown about(1) IfPaidTwice,
     /// No content came in time.
-    UpstreamFirstEventTimeout "UPSTREAM_FIRST_EVENT_TIMEOUT" DeadlineExceeded Aborted Unknown about(1),
+    UpstreamFirstEventTimeout "UPSTREAM_FIRST_EVENT_TIMEOUT" DeadlineExceeded Aborted Unknown about(1) IfPaidTwice,
     /// The answer as a whole took too long.
-    UpstreamTotalTimeout "UPSTREAM_TOTAL_TIMEOUT" DeadlineExceeded Aborted Unknown Futile,
+    UpstreamTotalTimeout "UPSTREAM_TOTAL_TIMEOUT" DeadlineExceeded Aborted Unknown Futile Never,
     /// The stream ended before messageStop and metadata.
-    UpstreamStreamTruncated "UPSTREAM_STREAM_TRUNCATED" Internal Aborted Unknown about(1),
+    UpstreamStreamTruncated "UPSTREAM_STREAM_TRUNCATED" Internal Aborted Unknown about(1) Once,
     /// The stream stood still for too long.
-    UpstreamStalled "UPSTREAM_STALLED" Aborted Aborted Unknown about(1),
+    UpstreamStalled "UPSTREAM_STALLED" Aborted Aborted Unknown about(1) Never,
     /// Bytes or events of the stream are damaged, missing or out of order.
-    UpstreamCorrupt "UPSTREAM_CORRUPT" DataLoss Same Unknown about(1),
+    UpstreamCorrupt "UPSTREAM_CORRUPT" DataLoss Same Unknown about(1) Once,
     /// The reply is not what AWS's service model says.
-    UpstreamProtocol "UPSTREAM_PROTOCOL" Internal Midstream Unknown Futile,
+    UpstreamProtocol "UPSTREAM_PROTOCOL" Internal Midstream Unknown Futile Never,
     /// An error that AWS's service model does not name.
-    UpstreamUnknown "UPSTREAM_UNKNOWN" Internal Midstream Unknown Futile,
+    UpstreamUnknown "UPSTREAM_UNKNOWN" Internal Midstream Unknown Futile Never,
 }
 
 impl Reason {
@@ -186,6 +202,12 @@ impl Reason {
     #[must_use]
     pub fn billed(self) -> Billed {
         self.row().billed
+    }
+
+    /// Whether the gateway makes another attempt by itself.
+    #[must_use]
+    pub fn retry(self) -> Retry {
+        self.row().retry
     }
 
     /// Whether a repeat makes sense.

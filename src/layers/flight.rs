@@ -61,6 +61,7 @@ pub fn flight(flights: Flights, clocks: Clocks) -> impl Layer<CallService, Servi
             let ticket = Ticket {
                 deadline: call.deadline,
                 given_up: flights.given_up,
+                left: call.left.clone(),
                 report: call.report.clone(),
                 too_slow: CancellationToken::new(),
             };
@@ -96,6 +97,7 @@ struct Ticket {
     report: Report,
     deadline: Option<Instant>,
     given_up: CancellationToken,
+    left: CancellationToken,
     too_slow: CancellationToken,
 }
 
@@ -198,6 +200,7 @@ impl Pilot {
 
     /// Nobody listens any more: finishes the work or drops it, as the policy says.
     async fn abandon(&self, rest: impl Future<Output = Result<(), Error>>) {
+        self.ticket.left.cancel();
         if self.policy != OnDisconnect::Drain {
             return;
         }

@@ -5,6 +5,7 @@ mod flight;
 mod idle;
 mod record;
 mod resolve;
+mod retry;
 mod total;
 mod validate;
 
@@ -21,6 +22,7 @@ pub use flight::{Flights, flight};
 pub use idle::idle;
 pub use record::record;
 pub use resolve::resolve;
+pub use retry::retry;
 pub use total::total;
 pub use validate::{mistakes, validate};
 

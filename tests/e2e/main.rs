@@ -20,6 +20,7 @@ mod stage;
 
 mod a_cancel_reaches_the_upstream;
 mod a_panic_ends_one_call;
+mod attempts_are_repeated;
 mod aws_json_works_as_it_stands;
 mod bad_requests_cost_nothing;
 mod both_routes_answer_alike;

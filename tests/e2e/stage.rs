@@ -141,6 +141,8 @@ impl Raised {
         let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
         let url = if url.is_empty() { emulator.url() } else { url.to_owned() };
         let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
+        // A scripted fault is for one attempt, and shall be seen.
+        settings.retry.attempts = 1;
         change(&mut settings);
         let mut started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
         started.bedrock = around(started.bedrock);

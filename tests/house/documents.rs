@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bedrock_inference::error::{Reason, Repeat};
+use bedrock_inference::error::{Reason, Repeat, Retry};
 use tonic::Code;
 
 use crate::tree::{files, read, snake};
@@ -112,6 +112,13 @@ fn every_reason_is_documented_as_it_is() {
             Repeat::After(least, _) => format!("{}", least.as_secs_f64()),
         };
         assert!(row[4].starts_with(&least), "{name} is repeated after {least}, not {}", row[4]);
+        let own = match reason.retry() {
+            Retry::Never => "no",
+            Retry::Freely => "yes",
+            Retry::Once => "once",
+            Retry::IfPaidTwice => "once, with `retry.pay_twice`",
+        };
+        assert_eq!(row[5], own, "{name}");
         // What keeps its name under another code has to be named; rules cover the others.
         let (kept, named) = (reason.name(true) == name, after.contains(&format!("`{name}`")));
         let turned = reason.code(true) != reason.code(false) || reason.code(true) == Code::Aborted;
