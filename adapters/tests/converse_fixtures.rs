@@ -115,6 +115,7 @@ fn no_error_or_warning_shows_content() {
     }
 }
 
+/// U12.
 #[test]
 fn every_stop_reason_passes_through_in_both_forms() {
     let reasons = [

@@ -20,6 +20,7 @@ async fn slow() -> Stage {
     stage
 }
 
+/// C4: under CANCEL the upstream is dropped at once.
 #[tokio::test]
 async fn cancel_mid_stream_aborts_the_upstream_within_100_ms() {
     let stage = slow().await;
@@ -32,6 +33,7 @@ async fn cancel_mid_stream_aborts_the_upstream_within_100_ms() {
     assert!(left.elapsed() < Duration::from_millis(100), "it took {:?}", left.elapsed());
 }
 
+/// C3: the same before there is content.
 #[tokio::test]
 async fn cancel_before_the_first_content_aborts_the_upstream_within_100_ms() {
     let stage = Stage::by_converse().await;
@@ -45,6 +47,7 @@ async fn cancel_before_the_first_content_aborts_the_upstream_within_100_ms() {
     assert!(left.elapsed() < Duration::from_millis(100), "it took {:?}", left.elapsed());
 }
 
+/// C4: under DRAIN the answer is read to its end.
 #[tokio::test]
 async fn drain_reads_the_answer_to_its_end() {
     let stage = slow().await;
@@ -59,6 +62,7 @@ async fn drain_reads_the_answer_to_its_end() {
     }
 }
 
+/// C3: the same before there is content.
 #[tokio::test]
 async fn drain_holds_for_a_caller_who_left_before_the_first_content() {
     let stage = Stage::by_converse().await;
@@ -86,6 +90,7 @@ async fn draining_is_bounded() {
     stage.emulator.wait_for(|counts| counts.aborted == 1).await;
 }
 
+/// C7.
 #[tokio::test]
 async fn the_callers_deadline_is_deadline_exceeded_before_and_after_content() {
     let stage = Stage::by_converse().await;
@@ -120,6 +125,7 @@ async fn the_callers_deadline_is_deadline_exceeded_before_and_after_content() {
     }
 }
 
+/// C6.
 #[tokio::test]
 async fn nothing_is_begun_for_a_deadline_that_has_passed() {
     let stage = Stage::open().await;

@@ -46,6 +46,7 @@ async fn brittle(breaks_at: usize) -> Stage {
     Stage::over(|sound| Arc::new(Brittle { sound, breaks_at })).await
 }
 
+/// I1: in a stream.
 #[tokio::test]
 async fn a_stream_ends_with_a_status_and_what_came_is_counted() {
     for (breaks_at, code, billed) in [(0, Code::Internal, "unknown"), (4, Code::Aborted, "partial")] {
@@ -68,6 +69,7 @@ async fn a_stream_ends_with_a_status_and_what_came_is_counted() {
     }
 }
 
+/// I1: in a unary call.
 #[tokio::test]
 async fn a_unary_call_ends_with_a_status() {
     let stage = brittle(0).await;

@@ -198,7 +198,7 @@ async fn nothing_is_begun_for_a_caller_who_has_gone() {
     assert_eq!(stage.emulator.counts().started, 1);
 }
 
-/// U2, V14: in a storm the budget of the target ends repeats.
+/// U2: in a storm the budget of the target ends repeats.
 #[tokio::test]
 async fn a_storm_is_not_made_worse() {
     const CALLS: usize = 400;

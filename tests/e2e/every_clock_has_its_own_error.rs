@@ -32,6 +32,7 @@ fn only(model: &str, timeouts: ModelTimeouts) -> impl FnOnce(&mut Settings) {
     }
 }
 
+/// U5, U6.
 #[tokio::test]
 async fn a_model_may_have_clocks_of_its_own() {
     let first_content = ModelTimeouts { first_content: Some(SHORT), ..ModelTimeouts::default() };
@@ -58,6 +59,7 @@ async fn a_model_may_have_clocks_of_its_own() {
     }
 }
 
+/// U7.
 #[tokio::test]
 async fn an_answer_that_never_ends_is_ended_though_it_speaks() {
     let clocks = ModelTimeouts { total: Some(SHORT * 2), ..ModelTimeouts::default() };
@@ -122,6 +124,7 @@ async fn a_request_that_does_not_go_on_is_refused() {
     assert!(stage.emulator.calls().is_empty());
 }
 
+/// C14: half-open calls.
 #[tokio::test]
 async fn a_request_that_trickles_is_refused_too() {
     let stage = Stage::open_with(|settings| settings.server.upload_timeout = SHORT * 2).await;

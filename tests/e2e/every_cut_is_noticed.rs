@@ -70,6 +70,7 @@ fn check(what: &str, whole: &Ending, ending: &Ending) {
     assert!(report.tokens.is_none(), "{what}");
 }
 
+/// U9.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_every_byte_by_every_route() {
     let stage = Stage::open().await;

@@ -55,6 +55,7 @@ async fn refused(addr: SocketAddr) {
     timeout(SOON, refusal).await.expect("connections are still accepted");
 }
 
+/// I13.
 #[tokio::test]
 async fn a_running_stream_ends_whole_and_nothing_new_begins() {
     let stage = speaking(30.0).await;
@@ -88,6 +89,7 @@ async fn a_running_unary_call_is_answered() {
     ended(stage.service, SOON).await;
 }
 
+/// I13: what does not end within the grace.
 #[tokio::test]
 async fn a_hanging_call_is_given_up_after_the_grace_and_told_so() {
     for (fault, opened, code) in [("stall", false, Code::Aborted), ("stall@3", true, Code::Aborted)] {
@@ -109,6 +111,7 @@ async fn a_hanging_call_is_given_up_after_the_grace_and_told_so() {
     }
 }
 
+/// I13: paid work of callers who have gone.
 #[tokio::test]
 async fn an_abandoned_call_is_drained_before_the_service_ends() {
     let stage = speaking(30.0).await;

@@ -44,6 +44,7 @@ async fn ok_means_stop_usage_and_exactly_one_report() {
     assert!(tokens.output > 0);
 }
 
+/// U6, U8, U9, U10: behind the first content.
 #[tokio::test]
 async fn after_the_first_content_every_failure_is_told() {
     let stage = faulty().await;
@@ -77,6 +78,7 @@ async fn after_the_first_content_every_failure_is_told() {
     }
 }
 
+/// U5, U8, U9, U10, U11: before it.
 #[tokio::test]
 async fn before_the_first_content_failures_are_real_statuses() {
     let stage = faulty().await;
@@ -103,6 +105,7 @@ async fn before_the_first_content_failures_are_real_statuses() {
     }
 }
 
+/// U11: a page of HTML, and more.
 #[tokio::test]
 async fn a_unary_answer_is_whole_or_a_status() {
     let stage = faulty().await;
@@ -139,6 +142,7 @@ async fn a_cut_at_any_event_never_ends_ok() {
     }
 }
 
+/// U10: what nobody knows is told, and passed over.
 #[tokio::test]
 async fn an_unknown_event_is_a_warning_with_its_name() {
     let stage = Stage::by_converse().await;

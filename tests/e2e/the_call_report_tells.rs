@@ -143,6 +143,7 @@ fn check_tokens(tokens: &TokenCounts, usage: &TokenUsage) {
     assert_eq!(sum, count(usage.total_tokens), "the classes are not disjoint: {tokens:?} {usage:?}");
 }
 
+/// U18.
 #[tokio::test]
 async fn token_classes_are_disjoint_also_with_the_prompt_cache() {
     let stage = Stage::open().await;

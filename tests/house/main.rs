@@ -9,6 +9,7 @@
 )]
 
 mod documents;
+mod faults;
 mod files;
 mod floors;
 mod privacy;

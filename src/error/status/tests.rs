@@ -141,6 +141,7 @@ fn the_usage_is_known_where_the_report_has_it() {
     assert_eq!(known(&CallReport { tokens: Some(TokenCounts::default()), ..dispatched() }), "true");
 }
 
+/// I20: whatever the caller wrote, the status travels.
 #[test]
 fn details_fit_whatever_the_violations_say() {
     let sizes = [(1, 10), (20, 300), (500, 50), (20, 100_000), (1, 1_000_000)];

@@ -53,6 +53,7 @@ async fn somebody_unvouched_for() -> (u16, Arc<AtomicUsize>) {
     (port, read)
 }
 
+/// U4.
 #[tokio::test]
 async fn nobody_who_can_be_bedrock_is_unreachable() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
@@ -81,6 +82,7 @@ async fn nobody_who_can_be_bedrock_is_unreachable() {
     assert_eq!(read.load(Ordering::SeqCst), 0, "a request went to nobody knows whom");
 }
 
+/// U17.
 #[tokio::test]
 async fn a_connection_that_is_lost_may_have_cost_something() {
     let stage = Stage::open().await;

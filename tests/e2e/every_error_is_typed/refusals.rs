@@ -62,6 +62,7 @@ fn pushed_back(status: &Status) -> Option<String> {
     Some(pushback.to_str().unwrap().to_owned())
 }
 
+/// U1: every exception, by every RPC.
 #[tokio::test]
 async fn in_place_of_the_response() {
     let stage = Stage::open().await;
@@ -79,6 +80,7 @@ async fn in_place_of_the_response() {
     assert!(seen > 200, "{seen}");
 }
 
+/// U8: every exception, at every place of a stream.
 #[tokio::test]
 async fn in_a_stream() {
     let stage = Stage::open().await;

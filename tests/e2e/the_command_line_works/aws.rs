@@ -102,6 +102,7 @@ fn files_of_aws_and_a_profile_of_the_configuration_serve() {
     assert!(told.contains("in ap-northeast-1 by native"), "{told}");
 }
 
+/// U15: at start.
 #[test]
 fn a_provider_that_cannot_be_reached_means_not_serving_and_staying_up() {
     let token = file("token", "a.b.c");

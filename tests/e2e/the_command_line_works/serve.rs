@@ -46,6 +46,7 @@ fn messages(lines: &[String]) -> Vec<String> {
     lines.iter().map(message).collect()
 }
 
+/// I20.
 #[test]
 fn with_json_logs_every_line_is_json() {
     let json = || {

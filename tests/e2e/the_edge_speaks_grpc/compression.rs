@@ -96,6 +96,7 @@ async fn every_service_reads_compressed_requests() {
     }
 }
 
+/// C9: what is not read.
 #[tokio::test]
 async fn an_unknown_encoding_is_unimplemented_and_names_the_known_ones() {
     let stage = Stage::open().await;
@@ -132,6 +133,7 @@ async fn messages_of_a_stream_are_not_compressed() {
     }
 }
 
+/// C9.
 #[tokio::test]
 async fn a_decompression_bomb_is_refused_at_the_size_limit() {
     let stage = Stage::open().await;

@@ -10,6 +10,7 @@ fn with_timeout<T>(message: T, timeout: &str) -> Request<T> {
     request
 }
 
+/// C6: what is no deadline.
 #[tokio::test]
 async fn a_deadline_that_is_none_is_refused_before_anything_is_paid() {
     let stage = Stage::open().await;
@@ -23,6 +24,7 @@ async fn a_deadline_that_is_none_is_refused_before_anything_is_paid() {
     assert_eq!(stage.emulator.counts().started, 0);
 }
 
+/// C6: one that has passed.
 #[tokio::test]
 async fn the_shortest_deadline_is_deadline_exceeded() {
     let stage = Stage::open().await;

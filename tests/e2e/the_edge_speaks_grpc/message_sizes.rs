@@ -62,6 +62,7 @@ async fn a_picture_of_18_mb_reaches_the_model() {
     assert!(stage.emulator.calls()[0].body.len() > 24_000_000);
 }
 
+/// C8.
 #[tokio::test]
 async fn a_message_of_the_limit_is_read_and_one_byte_more_is_refused() {
     let stage = Stage::open().await;

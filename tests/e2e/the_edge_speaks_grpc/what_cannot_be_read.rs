@@ -29,6 +29,7 @@ async fn refusal(stage: &Stage, path: &str, body: Bytes) -> Status {
     Status::from_header_map(&reply.headers).expect("no status among the headers")
 }
 
+/// C10.
 #[tokio::test]
 async fn bytes_that_are_no_message_are_malformed() {
     let stage = Stage::open().await;
@@ -70,6 +71,7 @@ async fn a_refusal_names_the_field_and_not_what_it_holds() {
     assert!(!details.contains("7f3a") && !status.message().contains("7f3a"), "{details}");
 }
 
+/// C8: a length that lies.
 #[tokio::test]
 async fn a_length_above_the_limit_is_refused_before_the_bytes_are_there() {
     let stage = Stage::open().await;
