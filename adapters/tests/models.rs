@@ -4,11 +4,32 @@
 use std::collections::BTreeSet;
 
 use bedrock_inference_adapters::FAMILIES;
-use bedrock_inference_adapters::contract::{Capability, Family, Model};
+use bedrock_inference_adapters::contract::{Capability, Family, Model, Refused};
 
 /// The prefixes of inference profiles that AWS documents.
 const GEOGRAPHIES: [&str; 11] =
     ["us", "eu", "apac", "jp", "au", "ca", "us-gov", "global", "in", "sa", "amer"];
+
+/// Who sells conversations through Bedrock, and must not be lost.
+const PROVIDERS: [&str; 17] = [
+    "ai21",
+    "amazon",
+    "anthropic",
+    "cohere",
+    "deepseek",
+    "google",
+    "meta",
+    "minimax",
+    "mistral",
+    "moonshot",
+    "moonshotai",
+    "nvidia",
+    "openai",
+    "qwen",
+    "writer",
+    "xai",
+    "zai",
+];
 
 const STATUSES: [&str; 5] = ["active", "legacy", "eol", "retired-or-unlisted", "unknown"];
 
@@ -36,6 +57,37 @@ fn no_id_and_no_profile_id_stands_twice() {
 }
 
 #[test]
+fn rows_stand_in_the_order_of_their_ids() {
+    for family in FAMILIES {
+        let models = family.read_models().unwrap();
+        let first = models.windows(2).find(|pair| pair[0].id >= pair[1].id).map(|pair| pair[1].id.clone());
+        assert_eq!(first, None, "{}", family.adapter.family());
+    }
+}
+
+#[test]
+fn every_provider_of_conversations_is_there() {
+    let can = all().into_iter().filter(|model| model.can(Capability::Converse));
+    let found: BTreeSet<_> = can.map(|model| model.provider).collect();
+    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), PROVIDERS);
+}
+
+/// A capability is told, open or neither; what is told is not refused.
+#[test]
+fn no_row_contradicts_itself() {
+    for model in all() {
+        let id = &model.id;
+        for open in &model.unconfirmed {
+            assert!(!model.can(*open), "{id}: {open:?} is told and open");
+        }
+        let ways = [Capability::Converse, Capability::Invoke];
+        assert!(ways.iter().any(|way| model.can(*way)), "{id}: there is no way to call it");
+        let schema = model.can(Capability::StructuredOutput) && model.refuses(Refused::StructuredOutput);
+        assert!(!schema, "{id} takes a schema and refuses it");
+    }
+}
+
+#[test]
 fn every_row_is_sound() {
     for model in all() {
         let id = &model.id;
@@ -50,8 +102,10 @@ fn every_row_is_sound() {
         }
         assert!(status != "eol" || model.lifecycle.eol_date.is_some(), "{id}: eol without a date");
         assert!(status != "active" || model.on_demand || !model.profiles.is_empty(), "{id} cannot be called");
-        let distinct: BTreeSet<_> = model.capabilities.iter().map(|c| format!("{c:?}")).collect();
-        assert_eq!(distinct.len(), model.capabilities.len(), "{id} has a capability twice");
+        for list in [&model.capabilities, &model.unconfirmed] {
+            let distinct: BTreeSet<_> = list.iter().map(|c| format!("{c:?}")).collect();
+            assert_eq!(distinct.len(), list.len(), "{id} has a capability twice");
+        }
         let both = !model.can(Capability::TemperatureWithTopP) || model.can(Capability::SamplingParams);
         assert!(both, "{id} takes temperature with top_p but neither alone");
         let limits = model.limits;

@@ -90,6 +90,76 @@ fn found_in(models: &[Model], text: &str) -> Vec<String> {
 }
 
 /// Turns of a conversation that is put together well: plain ones, and tool uses with their results.
+/// A request with one thing in it, and the capability that it needs.
+fn asking_for(capability: Capability) -> Value {
+    let text = json!({"text": "hello"});
+    let user = |content: Value| json!([{"role": "user", "content": content}]);
+    let bytes = json!({"bytes": "AAAA"});
+    match capability {
+        Capability::System => json!({"messages": user(json!([text])), "system": [text]}),
+        Capability::Tools => json!({"messages": user(json!([text])), "toolConfig": {"tools": [
+            {"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "object"}}}},
+        ]}}),
+        Capability::Images => {
+            json!({"messages": user(json!([text, {"image": {"format": "png", "source": bytes}}]))})
+        }
+        Capability::Documents => {
+            let document = json!({"format": "txt", "name": "a", "source": bytes});
+            json!({"messages": user(json!([text, {"document": document}]))})
+        }
+        Capability::Video => {
+            json!({"messages": user(json!([text, {"video": {"format": "mp4", "source": bytes}}]))})
+        }
+        Capability::PromptCaching => {
+            json!({"messages": user(json!([text, {"cachePoint": {"type": "default"}}]))})
+        }
+        Capability::SamplingParams => {
+            json!({"messages": user(json!([text])), "inferenceConfig": {"temperature": 0.5}})
+        }
+        _ => json!({"messages": user(json!([text]))}),
+    }
+}
+
+/// What the row has neither told nor left open is refused, whoever sells the model; nothing else is.
+#[test]
+fn a_row_alone_decides() {
+    let asked = [
+        Capability::Converse,
+        Capability::System,
+        Capability::Tools,
+        Capability::Images,
+        Capability::Documents,
+        Capability::Video,
+        Capability::PromptCaching,
+        Capability::SamplingParams,
+    ];
+    let mut open = 0;
+    for model in models() {
+        for capability in asked {
+            let found = found(&model, &read(&asking_for(capability)));
+            let good = model.may(capability) && model.may(Capability::Converse);
+            assert_eq!(found.is_empty(), good, "{} and {capability:?}: {found:?}", model.id);
+            open += usize::from(good && !model.can(capability));
+        }
+    }
+    assert!(open > 30, "only {open} open questions");
+}
+
+/// Fields of Claude's and Nova's names belong to other models where others sell them.
+#[test]
+fn fields_of_other_providers_are_not_judged() {
+    let models = models();
+    let fields = json!({"thinking": {"type": "enabled"}, "reasoningConfig": {"type": "enabled"}});
+    let mut request = asking_for(Capability::Converse);
+    request["additionalModelRequestFields"] = fields;
+    for (id, count) in [("zai.glm-4.7", 0), ("amazon.nova-lite-v1:0", 1), ("anthropic.claude-v2:1", 1)] {
+        assert_eq!(found(&model(&models, id), &read(&request)).len(), count, "{id}");
+    }
+    request["inferenceConfig"] = json!({"stopSequences": ["a"]});
+    let found = found(&model(&models, "xai.grok-4.7"), &read(&request));
+    assert_eq!(found, ["inferenceConfig.stopSequences: is set; the model takes none"]);
+}
+
 fn turns() -> impl Strategy<Value = Vec<Value>> {
     let plain = "[a-z]{1,8}".prop_map(|text| {
         vec![

@@ -19,6 +19,8 @@ const DEFAULT_CACHE_MIN_TOKENS: u32 = 1024;
 pub(crate) struct Model {
     /// The base id, such as `amazon.nova-pro-v1:0`.
     pub(crate) id: String,
+    /// The name people know the model by, such as `Claude Sonnet 4.5`.
+    pub(crate) name: String,
     /// Who speaks: decides wording and family-specific rules.
     pub(crate) family: Family,
     /// The context window, in tokens.
@@ -44,6 +46,8 @@ pub(crate) enum Family {
     Nova,
     /// Amazon Titan Text.
     TitanText,
+    /// Everyone else: played through Converse alone.
+    Other,
 }
 
 /// What a model accepts.
@@ -52,7 +56,11 @@ pub(crate) enum Family {
 #[expect(clippy::struct_excessive_bools, reason = "one flag a documented capability")]
 pub(crate) struct Supports {
     pub(crate) tools: bool,
+    /// Whether tools may be offered in a stream too.
+    pub(crate) streaming_tools: bool,
     pub(crate) vision: bool,
+    pub(crate) video: bool,
+    pub(crate) audio: bool,
     pub(crate) system: bool,
     pub(crate) streaming: bool,
     pub(crate) pdf: bool,
@@ -60,6 +68,7 @@ pub(crate) struct Supports {
     pub(crate) reasoning: bool,
     pub(crate) sampling_params: bool,
     pub(crate) temperature_with_top_p: bool,
+    pub(crate) stop_sequences: bool,
     pub(crate) assistant_prefill: bool,
     pub(crate) system_role: bool,
     /// Whether CountTokens of this service counts for it; newer models count elsewhere.
@@ -80,38 +89,11 @@ impl Model {
             _ => name,
         }
     }
-
-    /// The name people know the model by, such as `Claude Sonnet 4.5`.
-    pub(crate) fn display_name(&self) -> String {
-        let name = self.id.split_once('.').map_or(self.id.as_str(), |(_, name)| name);
-        let mut words: Vec<String> = Vec::new();
-        for part in name.split('-').filter(|part| !is_version(part)) {
-            let number = part.chars().all(|c| c.is_ascii_digit());
-            match words.last_mut() {
-                Some(last) if number && last.chars().all(|c| c.is_ascii_digit()) => {
-                    last.push('.');
-                    last.push_str(part);
-                }
-                _ => words.push(capitalised(part)),
-            }
-        }
-        match self.family {
-            Family::Claude => words.join(" "),
-            Family::Nova | Family::TitanText => format!("Amazon {}", words.join(" ")),
-        }
-    }
 }
 
-/// Whether an id's part is a release date or an API version rather than part of the name.
+/// Whether an id's part is an API version rather than part of the name.
 fn is_version(part: &str) -> bool {
-    let date = part.len() == 8 && part.chars().all(|c| c.is_ascii_digit());
-    let version = part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    date || version
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Every model, found by base id, profile id or ARN.
@@ -261,16 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn display_names_are_what_people_say() {
+    fn every_model_has_a_name_of_its_own() {
         let catalogue = Catalogue::load().unwrap();
-        for (id, name) in [
-            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "Claude Sonnet 4.5"),
-            ("us.anthropic.claude-3-5-haiku-20241022-v1:0", "Claude 3.5 Haiku"),
-            ("us.anthropic.claude-opus-4-6-v1", "Claude Opus 4.6"),
-            ("amazon.nova-pro-v1:0", "Amazon Nova Pro"),
-            ("amazon.titan-text-express-v1", "Amazon Titan Text Express"),
-        ] {
-            assert_eq!(catalogue.resolve(id).unwrap().display_name(), name);
-        }
+        let mut names: Vec<_> = catalogue.bases.values().map(|model| model.name.as_str()).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!((names.len(), names.first()), (count, Some(&"Amazon Nova 2 Lite")));
     }
 }

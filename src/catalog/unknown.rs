@@ -21,6 +21,7 @@ pub(super) fn entry(id: &ModelId<'_>) -> Entry {
         on_demand: true,
         limits: Limits::default(),
         capabilities: vec![Capability::Converse, Capability::Invoke, Capability::Streaming],
+        unconfirmed: Vec::new(),
         refuses: Vec::new(),
         lifecycle: Lifecycle { status: "unknown".to_owned(), eol_date: None },
         route: Some(RouteRule::Converse),

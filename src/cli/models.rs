@@ -13,6 +13,9 @@ pub(super) struct Models {
     /// Only models of this family, such as claude
     #[arg(long)]
     family: Option<String>,
+    /// Only models of this provider, such as mistral
+    #[arg(long)]
+    provider: Option<String>,
     /// Also models that AWS no longer serves
     #[arg(long)]
     all: bool,
@@ -27,8 +30,9 @@ impl Models {
         let wanted: Vec<_> = catalog.models().filter(|entry| self.wants(entry)).collect();
         if wanted.is_empty() {
             return Err(Failure::usage(format!(
-                "no such models; families are {}, and --all adds what AWS no longer serves",
-                families(&catalog)
+                "no such models; families are {}, providers are {}, and --all adds what AWS no longer serves",
+                listed(catalog.models().map(|entry| entry.adapter.family())),
+                listed(catalog.models().map(|entry| entry.model.provider.as_str()))
             )));
         }
         if !self.json {
@@ -44,14 +48,14 @@ impl Models {
     fn wants(&self, entry: &Entry) -> bool {
         let served = matches!(entry.model.lifecycle.status.as_str(), "active" | "legacy");
         let family = self.family.as_deref().is_none_or(|family| family == entry.adapter.family());
-        family && (served || self.all)
+        let provider = self.provider.as_deref().is_none_or(|provider| provider == entry.model.provider);
+        family && provider && (served || self.all)
     }
 }
 
-/// `claude, generic, nova and titan`.
-fn families(catalog: &Catalog) -> String {
-    let names: BTreeSet<_> = catalog.models().map(|entry| entry.adapter.family()).collect();
-    let names = Vec::from_iter(names);
+/// Each name once: `claude, generic, nova and titan`.
+fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names = Vec::from_iter(BTreeSet::from_iter(names));
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),

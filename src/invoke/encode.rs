@@ -69,11 +69,12 @@ fn choose(
         (_, Some(RouteRule::Converse), _) => (Route::Converse, "the catalogue asks for it"),
         (.., RouteSetting::Native) => (Route::Native, "the configuration asks for it"),
         (.., RouteSetting::Converse) => (Route::Converse, "the configuration asks for it"),
-        _ if !model.can(Capability::Invoke) => (Route::Converse, "InvokeModel does not take the model"),
+        _ if !model.may(Capability::Invoke) => (Route::Converse, "InvokeModel does not take the model"),
+        _ if !entry.adapter.converses() => (Route::Converse, "the family has no native adapter"),
         _ => return native_if_listed(entry, conversation),
     };
     let encoded = match wanted {
-        Route::Native if !model.can(Capability::Invoke) => Err(Refusals::only(
+        Route::Native if !model.may(Capability::Invoke) => Err(Refusals::only(
             "modelId",
             "names a model that InvokeModel does not take; call it by Converse",
         )),

@@ -31,6 +31,7 @@ mod every_clock_has_its_own_error;
 mod every_cut_is_noticed;
 mod every_error_is_typed;
 mod every_member_survives;
+mod every_model_converses;
 mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;

@@ -169,8 +169,10 @@ async fn walk(stage: &Stage, size: i32, family: &str) -> Vec<Model> {
 #[tokio::test]
 async fn pages_of_any_size_hold_every_model_once() {
     let stage = Stage::open().await;
-    let (all, token) = page(&stage, 0, "", "").await;
+    let (all, token) = page(&stage, 1000, "", "").await;
     assert_eq!(token, "");
+    let (first, token) = page(&stage, 0, "", "").await;
+    assert_eq!((first.as_slice(), token.as_str()), (&all[..100], all[99].model_id.as_str()));
     assert!(all.iter().any(|model| model.model_id == NOVA));
     assert!(all.is_sorted_by(|a, b| a.model_id < b.model_id));
     let count = i32::try_from(all.len()).unwrap();
@@ -182,7 +184,7 @@ async fn pages_of_any_size_hold_every_model_once() {
 #[tokio::test]
 async fn a_family_is_listed_alone() {
     let stage = Stage::open().await;
-    let (all, _) = page(&stage, 0, "", "").await;
+    let (all, _) = page(&stage, 1000, "", "").await;
     for family in ["claude", "generic", "nova", "titan"] {
         let expected: Vec<_> = all.iter().filter(|model| model.family == family).cloned().collect();
         assert!(!expected.is_empty(), "{family}");
@@ -194,11 +196,21 @@ async fn a_family_is_listed_alone() {
 #[tokio::test]
 async fn a_model_tells_by_which_ways_it_can_be_called() {
     let stage = Stage::open().await;
-    let (all, _) = page(&stage, 0, "", "").await;
+    let (all, _) = page(&stage, 1000, "", "").await;
     for Model { model_id, family, capabilities, .. } in all {
         let can = capabilities.unwrap();
-        assert_eq!(can.converse, family != "generic", "{model_id}");
-        assert_eq!(can.invoke, model_id != "anthropic.claude-mythos-5-1", "{model_id}");
+        assert!(can.converse || family == "generic", "{model_id}");
+        assert!(can.invoke || family == "generic" || model_id == "anthropic.claude-mythos-5-1", "{model_id}");
+    }
+    for (id, converse, invoke) in [
+        ("amazon.titan-embed-text-v2:0", false, true),
+        ("mistral.pixtral-large-2502-v1:0", true, true),
+        ("openai.gpt-5.6-sol", true, false),
+    ] {
+        let request = GetModelRequest { model_id: id.to_owned() };
+        let found = stage.models().get_model(request).await.unwrap().into_inner();
+        let can = found.model.unwrap().capabilities.unwrap();
+        assert_eq!((can.converse, can.invoke), (converse, invoke), "{id}");
     }
     for (id, streaming) in [(NOVA, true), ("amazon.titan-embed-text-v2:0", false)] {
         let request = GetModelRequest { model_id: id.to_owned() };

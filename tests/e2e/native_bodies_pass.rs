@@ -73,6 +73,24 @@ async fn bytes_go_in_and_bytes_come_out_with_usage_metered() {
     }
 }
 
+/// The emulator does not speak this body; what Bedrock would answer is scripted.
+#[tokio::test]
+async fn a_family_without_an_adapter_is_metered_too() {
+    let stage = Stage::open().await;
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
+    let reply = json!({"choices": [{"message": {"content": "Hello"}}], "usage": usage});
+    stage.emulator.script(json!({ "reply": reply }).to_string().parse().unwrap());
+    let body = json!({"messages": [{"role": "user", "content": "Hello"}]}).to_string();
+    let call = unary("openai.gpt-oss-120b-1:0", body.clone());
+    let response = stage.inference().invoke_model(call).await.unwrap().into_inner();
+    assert_eq!(serde_json::from_slice::<Value>(&response.body.unwrap()).unwrap(), reply);
+    let tokens = response.call.unwrap().tokens.unwrap();
+    assert_eq!((tokens.input, tokens.output), (7, 3));
+    let status = stage.inference().invoke_model(unary("openai.gpt-5.6-sol", body)).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
+    assert!(status.message().contains("use Converse"), "{}", status.message());
+}
+
 #[tokio::test]
 async fn json_is_answered_as_json() {
     let stage = Stage::open().await;

@@ -60,6 +60,11 @@ pub trait ModelAdapter: Debug + Send + Sync {
     /// The family's name, as its folder is called.
     fn family(&self) -> &'static str;
 
+    /// Whether the adapter has a native form of conversations at all; every call goes by Converse where it has none.
+    fn converses(&self) -> bool {
+        true
+    }
+
     /// Turns a call into a native body for InvokeModel, and into the decoder of what comes back.
     ///
     /// The members that it takes are its tested list: for each of them the native answer equals Converse's.

@@ -29,6 +29,9 @@ pub struct Model {
     pub limits: Limits,
     /// What it can do.
     pub capabilities: Vec<Capability>,
+    /// What AWS's documents leave open: neither told as a capability nor refused.
+    #[serde(default)]
+    pub unconfirmed: Vec<Capability>,
     /// What it is known to refuse beyond that.
     #[serde(default)]
     pub refuses: Vec<Refused>,
@@ -125,6 +128,12 @@ impl Model {
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
         self.capabilities.contains(&capability)
+    }
+
+    /// Whether the model can do it, or nobody has established that it cannot. Rules ask this.
+    #[must_use]
+    pub fn may(&self, capability: Capability) -> bool {
+        self.can(capability) || self.unconfirmed.contains(&capability)
     }
 
     /// Whether the model is known to refuse it.

@@ -1,8 +1,11 @@
-//! Models that only InvokeModel can call; their bodies pass as they are.
+//! Models without an adapter of their own: conversations go by Converse, native bodies pass as they are.
+
+mod meter;
 
 use crate::contract::{
-    AdapterError, BedrockMeter, ConverseCall, Encoded, Family, Model, ModelAdapter, Refusals, UsageMeter,
+    AdapterError, ConverseCall, Encoded, Family, Model, ModelAdapter, Refusals, UsageMeter,
 };
+use meter::GenericMeter;
 
 /// The family and its models.
 pub const FAMILY: Family = Family { adapter: &GenericAdapter, models: include_str!("models.toml") };
@@ -16,6 +19,10 @@ impl ModelAdapter for GenericAdapter {
         "generic"
     }
 
+    fn converses(&self) -> bool {
+        false
+    }
+
     fn encode(&self, _: &Model, _: &ConverseCall) -> Result<Encoded, AdapterError> {
         let description =
             "names a model without a native form of conversations; call it by Converse or with InvokeModel";
@@ -23,6 +30,6 @@ impl ModelAdapter for GenericAdapter {
     }
 
     fn meter(&self, _: &Model) -> Box<dyn UsageMeter> {
-        Box::new(BedrockMeter::default())
+        Box::new(GenericMeter::default())
     }
 }

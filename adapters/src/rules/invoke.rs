@@ -4,9 +4,9 @@ use super::findings::Findings;
 use crate::contract::{Capability, InvokeHeaders, Mode, Model};
 
 pub(super) fn check(model: &Model, headers: &InvokeHeaders, mode: Mode, findings: &mut Findings) {
-    if !model.can(Capability::Invoke) {
+    if !model.may(Capability::Invoke) {
         findings.of_model("modelId", "names a model that InvokeModel does not take; use Converse");
-    } else if mode == Mode::Stream && !model.can(Capability::Streaming) {
+    } else if mode == Mode::Stream && !model.may(Capability::Streaming) {
         findings.of_model("modelId", "names a model that does not stream; use InvokeModel");
     }
     let set = |member: &Option<String>| member.as_ref().is_some_and(|member| !member.is_empty());

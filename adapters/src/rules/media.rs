@@ -107,9 +107,9 @@ fn for_each_medium<'r>(block: Block<'r>, mut see: impl FnMut(&dyn Fn() -> String
 
 fn takes(model: &Model, medium: &Medium<'_>) -> bool {
     match medium {
-        Medium::Image(_) | Medium::GuardedImage => model.can(Capability::Images),
-        Medium::Document(_) => model.can(Capability::Documents),
-        Medium::Video => model.can(Capability::Video),
+        Medium::Image(_) | Medium::GuardedImage => model.may(Capability::Images),
+        Medium::Document(_) => model.may(Capability::Documents),
+        Medium::Video => model.may(Capability::Video),
         Medium::Audio => !model.refuses(Refused::Audio),
     }
 }

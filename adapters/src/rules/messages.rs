@@ -10,7 +10,7 @@ pub(super) fn check(model: &Model, conversation: &Conversation<'_>, findings: &m
     if conversation.messages.is_empty() {
         findings.of_service("messages", "is empty; a conversation begins with a message of the user");
     }
-    if !conversation.system.is_empty() && !model.can(Capability::System) {
+    if !conversation.system.is_empty() && !model.may(Capability::System) {
         findings.of_model("system", "is set; the model takes no system prompt");
     }
     check_turns(conversation, findings);
@@ -43,7 +43,7 @@ fn check_turns(conversation: &Conversation<'_>, findings: &mut Findings) {
 }
 
 fn check_roles(model: &Model, conversation: &Conversation<'_>, findings: &mut Findings) {
-    if !model.can(Capability::SystemRole) {
+    if !model.may(Capability::SystemRole) {
         for (at, message) in conversation.messages.iter().enumerate().skip(1) {
             if Role::of(message) == Role::System {
                 let description = "is system; the model takes instructions in the member system only";

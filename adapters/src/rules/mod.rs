@@ -26,7 +26,7 @@ pub use findings::Findings;
 #[must_use]
 pub fn check(model: &Model, request: &ConverseStreamRequest) -> Findings {
     let mut findings = Findings::default();
-    if !model.can(Capability::Converse) {
+    if !model.may(Capability::Converse) {
         findings.of_model("modelId", "names a model that takes no conversations; call it with InvokeModel");
     }
     let conversation = Conversation::from(request);

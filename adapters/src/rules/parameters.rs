@@ -41,7 +41,10 @@ fn check_stops(model: &Model, config: &InferenceConfiguration, findings: &mut Fi
     if let Some(limit) = model.limits.max_stop_sequences
         && found > limit
     {
-        let description = format!("has {found} entries; the model takes at most {limit}");
+        let description = match limit {
+            0 => "is set; the model takes none".to_owned(),
+            limit => format!("has {found} entries; the model takes at most {limit}"),
+        };
         findings.of_model("inferenceConfig.stopSequences", description);
     }
 }
@@ -63,7 +66,7 @@ fn check_sampling(
         (fields::path("top_p"), number("top_p")),
     ];
     let set = |parameters: &[(String, Option<f64>); 2]| parameters.iter().any(|(_, value)| value.is_some());
-    if !model.can(Capability::SamplingParams) {
+    if !model.may(Capability::SamplingParams) {
         // 1 is the default, which a model without these parameters has too.
         #[expect(clippy::float_cmp, reason = "exactly the default")]
         let other = |value: Option<f64>| value.is_some_and(|value| value != 1.0);
@@ -73,7 +76,7 @@ fn check_sampling(
         {
             findings.of_model(path, "is set; the model takes no sampling parameters");
         }
-    } else if !model.can(Capability::TemperatureWithTopP) && set(&temperature) {
+    } else if !model.may(Capability::TemperatureWithTopP) && set(&temperature) {
         for (path, _) in top_p.into_iter().filter(|(_, value)| value.is_some()) {
             findings.of_model(path, "is set beside temperature; the model takes one of the two");
         }

@@ -11,7 +11,7 @@ const MOST_POINTS: usize = 4;
 
 pub(super) fn check(model: &Model, conversation: &Conversation<'_>, findings: &mut Findings) {
     let points = points(conversation);
-    if !model.can(Capability::PromptCaching) {
+    if !model.may(Capability::PromptCaching) {
         for (path, _) in points {
             findings.of_model(path, "is set; the model has no prompt cache");
         }

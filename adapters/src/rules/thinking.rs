@@ -19,8 +19,12 @@ pub(super) fn check(
     conversation: &Conversation<'_>,
     findings: &mut Findings,
 ) {
+    // What the models of other providers make of fields of these names is theirs.
+    if !matches!(model.provider.as_str(), "anthropic" | "amazon") {
+        return;
+    }
     let fields = &conversation.fields;
-    let thinks = |provider| model.can(Capability::Reasoning) && model.provider == provider;
+    let thinks = |provider| model.may(Capability::Reasoning) && model.provider == provider;
     let kind = fields.text("thinking.type");
     if matches!(kind, Some("enabled" | "adaptive")) && !thinks("anthropic") {
         findings.of_model(fields::path("thinking"), "is set; the model does not know it");

@@ -70,7 +70,7 @@ fn offers(conversation: &Conversation<'_>, config: &ToolConfiguration, wanted: &
 fn check_support(model: &Model, conversation: &Conversation<'_>, findings: &mut Findings) {
     let mut used =
         conversation.blocks().filter(|block| matches!(block.kind, Kind::ToolUse(_) | Kind::ToolResult(_)));
-    if !model.can(Capability::Tools) {
+    if !model.may(Capability::Tools) {
         if conversation.tool_config.is_some() {
             findings.of_model("toolConfig", "is set; the model takes no tools");
         }

@@ -46,7 +46,9 @@ pub(super) fn at_max_tokens(mut answer: Answer, max_tokens: u32) -> Answer {
             // Without its end the reasoning has another signature than the whole would have.
             AnswerBlock::Reasoning { text, signature } => {
                 truncate(text, left);
-                *signature = super::signature_of(text);
+                if signature.is_some() {
+                    *signature = Some(super::signature_of(text));
+                }
             }
             AnswerBlock::ToolUse { .. } | AnswerBlock::RedactedReasoning(_) => {
                 answer.blocks.truncate(index);

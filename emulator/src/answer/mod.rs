@@ -36,7 +36,8 @@ pub(crate) struct Answer {
 pub(crate) enum AnswerBlock {
     Reasoning {
         text: String,
-        signature: String,
+        /// Only the models of Claude and Nova sign.
+        signature: Option<String>,
     },
     /// Reasoning that only the model can read, as base64 text.
     RedactedReasoning(String),

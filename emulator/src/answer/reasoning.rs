@@ -3,6 +3,7 @@
 use super::AnswerBlock;
 use super::text::few_words;
 use crate::digest::Digest;
+use crate::models::Family;
 use crate::prompt::{Prompt, Tool};
 
 /// Anthropic's documented text that makes Claude redact its reasoning, for tests of clients.
@@ -32,7 +33,7 @@ pub(super) fn block(prompt: &Prompt) -> AnswerBlock {
         text.push_str(&format!(" The conversation has {} messages so far.", prompt.messages.len()));
     }
     text.push_str(" Then I answer briefly and plainly.");
-    let signature = signature_of(&text);
+    let signature = (prompt.model.family != Family::Other).then(|| signature_of(&text));
     AnswerBlock::Reasoning { text, signature }
 }
 

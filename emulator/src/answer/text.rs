@@ -31,7 +31,7 @@ pub(super) fn reply(prompt: &Prompt) -> String {
 }
 
 fn general(prompt: &Prompt, question: &str) -> String {
-    let name = prompt.model.display_name();
+    let name = &prompt.model.name;
     let words = question.split_whitespace().count();
     format!(
         "You wrote \u{201c}{}\u{201d}. I am the Bedrock emulator, speaking as {name}: your {words} words arrived \
@@ -53,7 +53,7 @@ fn with_attachments(question: &str, seen: &[String]) -> String {
 /// Nobody shall take the answer for the model's.
 fn about_speaker(prompt: &Prompt, text: &str) -> Option<String> {
     let said = text.contains("the Bedrock emulator");
-    (!said).then(|| format!("(The Bedrock emulator, as {}.)", prompt.model.display_name()))
+    (!said).then(|| format!("(The Bedrock emulator, as {}.)", prompt.model.name))
 }
 
 fn about_conversation(prompt: &Prompt) -> Option<String> {

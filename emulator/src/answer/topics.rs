@@ -121,7 +121,7 @@ fn greeting(prompt: &Prompt, lower: &str) -> Option<String> {
     (greets && said.len() <= 8).then(|| {
         format!(
             "Hello! I am the Bedrock emulator, speaking as {}. No model was woken for this answer.",
-            prompt.model.display_name()
+            prompt.model.name
         )
     })
 }

@@ -60,6 +60,9 @@ pub(super) fn complete(shared: &Shared, call: &Call, body: Body) -> Outcome<Comp
         }
         _ => parse_converse(model, body)?,
     };
+    if streams && !prompt.tools.is_empty() && !prompt.model.supports.streaming_tools {
+        return Err(Failure::validation("This model doesn't support tool use in streaming mode."));
+    }
     let guarded = guardrail::answer(&prompt, &shared.region, streams, || {
         let input = shared.prompt_cache.account(&prompt, call.arrived);
         check_context(&prompt, input.plain.saturating_add(input.read))?;
@@ -84,6 +87,6 @@ fn check_context(prompt: &Prompt, tokens: u32) -> Outcome<()> {
         Family::Nova => Failure::from_model(format!(
             "Input Tokens Exceeded: Number of input tokens exceeds maximum length of {limit}"
         )),
-        Family::TitanText => Failure::from_model("Input is too long for requested model."),
+        Family::TitanText | Family::Other => Failure::from_model("Input is too long for requested model."),
     })
 }

@@ -40,7 +40,11 @@ pub(super) struct ToolUse<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum ReasoningContent<'a> {
-    ReasoningText { text: &'a str, signature: &'a str },
+    ReasoningText {
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signature: Option<&'a str>,
+    },
     RedactedContent(&'a str),
 }
 
@@ -55,7 +59,10 @@ impl<'a> From<&'a AnswerBlock> for Content<'a> {
                 Self::ToolUse(ToolUse { tool_use_id: id, name, input })
             }
             AnswerBlock::Reasoning { text, signature } => {
-                Self::ReasoningContent(ReasoningContent::ReasoningText { text, signature })
+                Self::ReasoningContent(ReasoningContent::ReasoningText {
+                    text,
+                    signature: signature.as_deref(),
+                })
             }
             AnswerBlock::RedactedReasoning(data) => {
                 Self::ReasoningContent(ReasoningContent::RedactedContent(data))

@@ -119,7 +119,7 @@ fn event(completion: &Completion, moment: Moment<'_>, number: usize) -> Option<E
         Moment::Seal { index, block } => {
             let delta = match block {
                 AnswerBlock::Reasoning { signature, .. } => {
-                    Delta::ReasoningContent(ReasoningDelta::Signature(signature))
+                    Delta::ReasoningContent(ReasoningDelta::Signature(signature.as_deref()?))
                 }
                 AnswerBlock::RedactedReasoning(data) => {
                     Delta::ReasoningContent(ReasoningDelta::RedactedContent(data))

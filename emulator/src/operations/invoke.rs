@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 
 use super::Rendering;
 use super::completion::Completion;
@@ -16,6 +17,8 @@ pub(super) fn rendering(completion: &Completion) -> Rendering {
         Family::Claude => native::claude::body(completion),
         Family::Nova => native::nova::body(completion),
         Family::TitanText => native::titan::body(completion),
+        // Refused when the body was read.
+        Family::Other => Value::Null,
     };
     metrics::add_verdict(&mut body, completion);
     let mut headers = echoes(completion);

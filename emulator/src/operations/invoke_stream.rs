@@ -36,6 +36,8 @@ pub(super) fn rendering(completion: Completion) -> Rendering {
             Family::Claude => claude_stream::chunk(completion, &moment),
             Family::Nova => nova_stream::chunk(completion, &moment),
             Family::TitanText => titan::chunk(completion, &moment, said),
+            // Refused when the body was read.
+            Family::Other => None,
         };
         number += 1;
         Some(chunk(&payload?, number))

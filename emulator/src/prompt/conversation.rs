@@ -144,11 +144,11 @@ fn check_role(at: Position, role: Role, block: &Block) -> Outcome<()> {
 
 fn check_block(prompt: &Prompt, at: Position, block: &Block) -> Outcome<()> {
     let supports = &prompt.model.supports;
-    let nova_sees = prompt.model.family == Family::Nova && supports.vision;
     match block {
         Block::Image(_) | Block::GuardImage(_) if !supports.vision => Err(unsupported("image")),
         Block::Document(_) if !supports.pdf => Err(unsupported("document")),
-        Block::Media { kind, .. } if !nova_sees => Err(unsupported(kind)),
+        Block::Media { kind: kind @ "video", .. } if !supports.video => Err(unsupported(kind)),
+        Block::Media { kind: kind @ "audio", .. } if !supports.audio => Err(unsupported(kind)),
         Block::ToolUse { .. } | Block::ToolResult(_) if !supports.tools => {
             Err(Failure::validation("This model doesn't support tool use."))
         }

@@ -47,7 +47,7 @@ pub(crate) fn parse_converse(model: Arc<Model>, mut body: Map<String, Value>) ->
         tool_choice,
         single_tool_use: parameters::single_tool_use(&extra),
         inference: inference(&mut body)?,
-        reasoning: parameters::asks_for_reasoning(&extra),
+        reasoning: parameters::asks_for_reasoning(&model, &extra),
         output_schema: output_schema(&mut body)?,
         guardrail: guardrail(&mut body)?,
         response_paths: response_paths(&mut body)?,

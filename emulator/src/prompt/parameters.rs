@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::reader::Place;
 use super::{Prompt, Role, ToolChoice};
 use crate::errors::{Failure, Outcome};
-use crate::models::Family;
+use crate::models::{Family, Model};
 
 /// The most entries of `requestMetadata`.
 const MAX_METADATA_ENTRIES: usize = 16;
@@ -40,8 +40,14 @@ fn out_of_range(at: &Place<'_>, value: &Value, constraint: &str) -> Failure {
     ))
 }
 
-/// Whether the additional fields turn reasoning on: Claude's `thinking` or Nova 2's `reasoningConfig`.
-pub(super) fn asks_for_reasoning(extra: &Map<String, Value>) -> bool {
+/// Whether the additional fields turn reasoning on: Claude's `thinking`, Nova 2's `reasoningConfig`, or the effort
+/// that others take.
+pub(super) fn asks_for_reasoning(model: &Model, extra: &Map<String, Value>) -> bool {
+    if model.family == Family::Other {
+        let nested = extra.get("reasoning").and_then(|reasoning| reasoning.get("effort"));
+        let effort = extra.get("reasoning_effort").or(nested).and_then(Value::as_str);
+        return model.supports.reasoning && effort.is_some_and(|effort| effort != "none");
+    }
     let kind = |name: &str| extra.get(name).and_then(|config| config.get("type")).and_then(Value::as_str);
     matches!(kind("thinking"), Some("enabled" | "adaptive")) || kind("reasoningConfig") == Some("enabled")
 }
@@ -91,6 +97,11 @@ fn check_lengths(prompt: &Prompt) -> Outcome<()> {
         )));
     }
     let stops = &prompt.inference.stop_sequences;
+    if !stops.is_empty() && !prompt.model.supports.stop_sequences {
+        return Err(Failure::validation(
+            "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
+        ));
+    }
     let at = Place::root("inferenceConfig");
     if stops.iter().any(String::is_empty) {
         return Err(at
@@ -121,10 +132,10 @@ fn check_sampling(prompt: &Prompt, extra: &Map<String, Value>) -> Outcome<()> {
 }
 
 fn check_thinking(prompt: &Prompt, extra: &Map<String, Value>) -> Outcome<()> {
-    if !prompt.reasoning {
+    let family = prompt.model.family;
+    if !prompt.reasoning || family == Family::Other {
         return Ok(());
     }
-    let family = prompt.model.family;
     let field = if extra.contains_key("thinking") { "thinking" } else { "reasoningConfig" };
     let belongs = matches!((family, field), (Family::Claude, "thinking") | (Family::Nova, "reasoningConfig"));
     if !belongs || !prompt.model.supports.reasoning {

@@ -32,7 +32,7 @@ pub(super) fn read(body: &mut Map<String, Value>, prompt: &mut Prompt) -> Outcom
         check_thinking(&value)?;
         extra.insert("thinking".to_owned(), value);
     }
-    prompt.reasoning = parameters::asks_for_reasoning(&extra);
+    prompt.reasoning = parameters::asks_for_reasoning(&prompt.model, &extra);
     prompt.output_schema = output_schema(body)?;
     check_metadata(body)?;
     check_betas(body)?;

@@ -33,6 +33,12 @@ pub(crate) fn parse_native(
         Family::Claude => claude::parse(model, body)?,
         Family::Nova => nova::parse(model, body)?,
         Family::TitanText => titan::parse(model, body)?,
+        Family::Other => {
+            return Err(Failure::validation(format!(
+                "The emulator does not speak the native body of {}. Call it with Converse.",
+                model.name
+            )));
+        }
     };
     if let Some(suffix) = tags {
         guard_tags::mark(&mut prompt, &suffix);

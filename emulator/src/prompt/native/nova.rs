@@ -36,7 +36,7 @@ pub(super) fn parse(model: Arc<Model>, mut body: Map<String, Value>) -> Outcome<
             extra.insert("reasoningConfig".to_owned(), config);
         }
     }
-    prompt.reasoning = parameters::asks_for_reasoning(&extra);
+    prompt.reasoning = parameters::asks_for_reasoning(&prompt.model, &extra);
     (prompt.tools, prompt.tool_choice) = tool_config(&mut body)?;
     prompt.system = system(&mut body)?;
     prompt.messages = messages(&mut body)?;
