@@ -100,6 +100,8 @@ pub enum Refused {
     ForcedToolChoice,
     /// Claude's thinking with a budget of tokens.
     ThinkingBudget,
+    /// Claude's thinking without one, which takes as many as it needs.
+    ThinkingAdaptive,
     /// Turning Claude's thinking off.
     ThinkingDisabled,
     /// Cache points among the tools, where it takes those of system and messages.
@@ -125,6 +127,12 @@ impl Model {
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
         self.capabilities.contains(&capability)
+    }
+
+    /// Whether one of these made it.
+    #[must_use]
+    pub fn is_of(&self, providers: &[&str]) -> bool {
+        providers.contains(&self.provider.as_str())
     }
 
     /// Whether the model is known to refuse it.
