@@ -222,6 +222,116 @@ proptest! {
     }
 }
 
+/// A model of which nothing is known: an application inference profile's.
+fn unknown() -> Model {
+    let mut model = model(&models(), "amazon.nova-lite-v1:0");
+    model.provider = String::new();
+    model
+}
+
+/// What is established of some providers is refused by their models, and never by Converse.
+#[test]
+fn what_some_models_refuse_is_no_fault_of_the_request() {
+    let hi = json!({"role": "user", "content": [{"text": "hi"}]});
+    let point = json!({"cachePoint": {"type": "default"}});
+    let large =
+        json!({"document": {"format": "pdf", "name": "a", "source": {"bytes": "A".repeat(6_400_000)}}});
+    for (messages, path) in [
+        (json!([hi, hi]), "messages[1].role"),
+        (json!([{"role": "user", "content": [point, {"text": "hi"}]}]), "messages[0].content[0].cachePoint"),
+        (
+            json!([{"role": "user", "content": [{"text": "hi"}, large]}]),
+            "messages[0].content[1].document.source.bytes",
+        ),
+    ] {
+        let request = read(&json!({ "messages": messages }));
+        let paths = |model: &Model| -> Vec<_> {
+            let findings = rules::check(model, &request);
+            assert_eq!(findings.by_service, []);
+            findings.by_model.into_iter().map(|finding| finding.path).collect()
+        };
+        if !path.ends_with("bytes") {
+            assert_eq!(paths(&model(&models(), "anthropic.claude-sonnet-4-5-20250929-v1:0")), [path]);
+            assert_eq!(paths(&model(&models(), "amazon.nova-lite-v1:0")), [path]);
+            assert_eq!(paths(&unknown()), [""; 0]);
+        } else {
+            assert_eq!(paths(&unknown()), [path]);
+        }
+    }
+}
+
+#[test]
+fn what_may_stand_is_not_refused() {
+    let sonnet = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+    let opus = "anthropic.claude-opus-5-5";
+    let hi = json!({"role": "user", "content": [{"text": "hi"}]});
+    let yes = json!({"role": "assistant", "content": [{"text": "yes"}]});
+    let brief = json!({"role": "system", "content": [{"text": "be brief"}]});
+    let searches = json!({"role": "assistant", "content": [
+        {"toolUse": {"toolUseId": "a", "name": "search", "input": {}, "type": "server_tool_use"}}
+    ]});
+    let documents = |letter: &str| {
+        let document = |at| json!({"document": {"format": "txt", "name": format!("{letter}{at}"), "source": {"bytes": "aGk="}}});
+        let content: Vec<_> = (0..3).map(document).chain([json!({"text": "a"})]).collect();
+        json!({"role": "user", "content": content})
+    };
+    let tool = json!({"toolSpec": {"name": "t", "inputSchema": {"json": {}}}});
+    for (id, json) in [
+        // Not the model begins the answer of these, but nobody.
+        (opus, json!({"messages": [hi, yes, brief]})),
+        (opus, json!({"messages": [hi, searches], "toolConfig": {"tools": [tool]}})),
+        // AWS counts a message's documents, not a request's.
+        (sonnet, json!({"messages": [documents("a"), yes, documents("b")]})),
+        (
+            sonnet,
+            json!({
+                "messages": [hi],
+                "toolConfig": {"tools": [tool], "toolChoice": {"tool": {"name": "bash"}}},
+                "additionalModelRequestFields": {"tools": [{"type": "bash_20250124", "name": "bash"}]}
+            }),
+        ),
+        (sonnet, json!({"messages": [hi], "guardrailConfig": {"guardrailIdentifier": "abc"}})),
+        (opus, json!({"messages": [hi], "additionalModelRequestFields": {"temperature": 1, "top_p": 1}})),
+    ] {
+        assert_eq!(found(&model(&models(), id), &read(&json)), Vec::<String>::new(), "{json}");
+    }
+}
+
+#[test]
+fn additional_fields_are_judged_like_the_members() {
+    let sonnet = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+    let opus = "anthropic.claude-opus-5-5";
+    let thinking = json!({"type": "enabled", "budget_tokens": 2000});
+    let none = "is set; the model takes no sampling parameters";
+    for (id, fields, expected) in [
+        (opus, json!({"top_k": 1}), vec![format!("top_k: {none}")]),
+        (
+            sonnet,
+            json!({"thinking": thinking, "temperature": 0.5}),
+            vec!["temperature: is other than 1; beside thinking only 1 is accepted".to_owned()],
+        ),
+        (
+            sonnet,
+            json!({"thinking": {"type": "adaptive"}}),
+            vec!["thinking.type: is adaptive; the model takes enabled, with a budget".to_owned()],
+        ),
+        (
+            "amazon.nova-lite-v1:0",
+            json!({"thinking": thinking, "reasoningConfig": {"type": "enabled"}}),
+            vec![
+                "reasoningConfig: is set; the model does not know it".to_owned(),
+                "thinking: is set; the model does not know it".to_owned(),
+            ],
+        ),
+    ] {
+        let hi = json!([{"role": "user", "content": [{"text": "hi"}]}]);
+        let request = read(&json!({"messages": hi, "additionalModelRequestFields": fields}));
+        let expected: Vec<_> =
+            expected.iter().map(|finding| format!("additionalModelRequestFields.{finding}")).collect();
+        assert_eq!(found(&model(&models(), id), &request), expected);
+    }
+}
+
 /// What checking costs: `cargo test --release -p bedrock-inference-adapters --test rules -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints times and asserts nothing"]

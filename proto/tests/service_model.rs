@@ -86,11 +86,7 @@ fn cases(model: &Model, name: &str) -> Vec<Case> {
                     inner.into_iter().map(|case| case.inside(member, |body| json!({ member: body }))),
                 );
             }
-            // A list in a union is there as soon as nothing else is.
-            let holds_list = shape.members().any(|(_, target)| model.shape(&target).kind == "list");
-            if !holds_list {
-                cases.push(Case::broken(json!({}), ""));
-            }
+            cases.push(Case::broken(json!({}), ""));
         }
         "structure" => structure(model, name, &mut cases),
         "list" => {
@@ -148,7 +144,11 @@ fn map(model: &Model, shape: &Shape, cases: &mut Vec<Case>) {
     cases.extend(inner.into_iter().map(|case| case.inside("key", |body| json!({ "key": body }))));
     for case in self::cases(model, key) {
         let key = case.body.as_str().unwrap().to_owned();
-        let broken = case.broken.map(|_| format!(".{key}"));
+        let shown = match key.char_indices().nth(64) {
+            Some((end, _)) => format!("{}…", &key[..end]),
+            None => key.clone(),
+        };
+        let broken = case.broken.map(|_| format!(".{shown}"));
         cases.push(Case { body: json!({ key: valid(model, value) }), broken });
     }
     let entries = |count: usize| (0..count).map(|at| (format!("key{at}"), valid(model, value))).collect();
@@ -282,4 +282,21 @@ fn millions_of_violations_do_not_cost_gigabytes() {
     let message = v1::Message { role: Some("user".to_owned()), content: vec![<_>::default(); 100_000] };
     let request = v1::ConverseRequest { messages: vec![message], ..Default::default() };
     assert_eq!(codec::check(&request).len(), 1000);
+}
+
+#[test]
+fn a_path_shows_the_beginning_of_a_long_key() {
+    let key = "ö.".repeat(1_000_000);
+    let variables = [(key, v1::PromptVariableValues::default())].into();
+    let request = v1::ConverseRequest { prompt_variables: variables, ..Default::default() };
+    let found = codec::check(&request);
+    assert_eq!(found[0].path, format!("promptVariables.{}…", "ö.".repeat(32)));
+    assert!(!format!("{found:?}").contains('ö'), "{found:?}");
+}
+
+#[test]
+fn a_document_without_a_source_is_refused() {
+    let source = v1::DocumentSource::default();
+    let found: Vec<_> = codec::check(&source).iter().map(ToString::to_string).collect();
+    assert_eq!(found, [": has no member; one of bytes, s3Location, text, content must be set"]);
 }

@@ -15,6 +15,15 @@ pub(super) struct ModelId<'a> {
     pub(super) region: Option<&'a str>,
 }
 
+/// Whether it names a prompt of AWS's prompt management, which brings messages and tools of its own.
+#[must_use]
+pub fn is_prompt(asked: &str) -> bool {
+    let mut parts = asked.splitn(6, ':');
+    asked.starts_with("arn:")
+        && parts.nth(2) == Some("bedrock")
+        && parts.nth(2).is_some_and(|resource| resource.starts_with("prompt/"))
+}
+
 impl<'a> ModelId<'a> {
     /// Takes a base id, a profile id, or the full ARN of either apart; `None` for anything else.
     pub(super) fn parse(asked: &'a str) -> Option<Self> {

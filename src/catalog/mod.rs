@@ -16,6 +16,7 @@ use crate::error::{Error, Reason};
 pub use target::{Home, Target};
 
 use id::ModelId;
+pub use id::is_prompt;
 
 /// Every model that can be called, by base id.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
 use crate::call::{Asked, Events, InvokeCall, Request};
+use crate::catalog::is_prompt;
 use crate::error::Error;
 
 /// The form in which a body came, and in which the answer goes back.
@@ -76,6 +77,8 @@ impl Native {
                 let body = write_document(&json).map(Bytes::from);
                 body.map_err(|_| mistake("jsonBody", "holds a number that is not finite"))
             }
+            // The prompt is the body.
+            (None, None) if self.model_id.as_deref().is_some_and(is_prompt) => Ok(Bytes::new()),
             (None, None) => Err(mistake("body", "is not set, and neither is jsonBody")),
             (Some(_), Some(_)) => Err(mistake("body", "is set beside jsonBody; only one of them may be")),
         };

@@ -103,6 +103,8 @@ pub enum Refused {
     ForcedToolChoice,
     /// Claude's thinking with a budget of tokens.
     ThinkingBudget,
+    /// Claude's thinking without one, which takes as many as it needs.
+    ThinkingAdaptive,
     /// Turning Claude's thinking off.
     ThinkingDisabled,
     /// Cache points among the tools, where it takes those of system and messages.
@@ -134,6 +136,12 @@ impl Model {
     #[must_use]
     pub fn may(&self, capability: Capability) -> bool {
         self.can(capability) || self.unconfirmed.contains(&capability)
+    }
+
+    /// Whether one of these made it.
+    #[must_use]
+    pub fn is_of(&self, providers: &[&str]) -> bool {
+        providers.contains(&self.provider.as_str())
     }
 
     /// Whether the model is known to refuse it.

@@ -1,9 +1,11 @@
 //! What Converse and CountTokens have in common: the conversation, and how to go through its blocks.
 
+use std::fmt;
+
 use bedrock_inference_proto::codec::document_to_json;
 use bedrock_inference_proto::v1::{
-    ConverseStreamRequest, ConverseTokensRequest, Message, SystemContentBlock, ToolConfiguration,
-    content_block,
+    ContentBlock, ConverseStreamRequest, ConverseTokensRequest, Message, SystemContentBlock,
+    ToolConfiguration, content_block,
 };
 
 use super::fields::Fields;
@@ -56,12 +58,14 @@ impl Role {
     }
 }
 
-impl Block<'_> {
-    /// The block's place, in AWS's names.
-    pub(super) fn path(&self) -> String {
-        format!("messages[{}].content[{}].{}", self.message, self.index, self.name())
+/// The block's place, in AWS's names.
+impl fmt::Display for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages[{}].content[{}].{}", self.message, self.index, self.name())
     }
+}
 
+impl Block<'_> {
     fn name(&self) -> &'static str {
         use content_block::Kind;
         match self.kind {
@@ -90,6 +94,18 @@ impl<'r> Conversation<'r> {
         self.messages.iter().enumerate().flat_map(|(at, message)| blocks(at, message))
     }
 
+    /// Where the message is with which the answer begins: the assistant has the last word, and does not wait for
+    /// a tool that the provider runs.
+    pub(super) fn prefill(&self) -> Option<usize> {
+        let last = self.messages.last().filter(|last| Role::of(last) == Role::Assistant)?;
+        let block = last.content.last();
+        let waits = match block.and_then(|ContentBlock { kind }| kind.as_ref()) {
+            Some(content_block::Kind::ToolUse(tool_use)) => tool_use.r#type.is_some(),
+            _ => false,
+        };
+        (!waits).then_some(self.messages.len() - 1)
+    }
+
     /// The turns of user and assistant, with their places; those of the system stand between them.
     pub(super) fn turns(&self) -> impl DoubleEndedIterator<Item = (usize, &'r Message)> {
         self.messages.iter().enumerate().filter(|(_, message)| Role::of(message) != Role::System)
@@ -107,13 +123,17 @@ macro_rules! conversation {
     ($($request:ty),*) => {$(
         impl<'r> From<&'r $request> for Conversation<'r> {
             fn from(request: &'r $request) -> Self {
-                let value = request.additional_model_request_fields.as_ref().map(document_to_json);
-                let text = request.additional_model_request_fields_text.as_deref();
+                let value = request.additional_model_request_fields.as_ref();
+                let fields = match (&request.additional_model_request_fields_text, value) {
+                    (Some(text), _) => Fields::read(text),
+                    (None, Some(value)) => Fields::read(&document_to_json(value)),
+                    (None, None) => Fields::default(),
+                };
                 Self {
                     messages: &request.messages,
                     system: &request.system,
                     tool_config: request.tool_config.as_ref(),
-                    fields: Fields::read(text.or(value.as_deref())),
+                    fields,
                 }
             }
         }

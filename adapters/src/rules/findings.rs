@@ -1,5 +1,7 @@
 //! What the rules have found.
 
+use std::fmt::Display;
+
 use bedrock_inference_proto::codec::Violation;
 
 /// The rules go on after so many findings of either kind but note no more: each costs memory, and a request of a
@@ -26,18 +28,19 @@ impl Findings {
     }
 
     /// Notes what Converse refuses.
-    pub(super) fn of_service(&mut self, path: impl Into<String>, description: impl Into<String>) {
+    pub(super) fn of_service(&mut self, path: impl Display, description: impl Display) {
         note(&mut self.by_service, path, description);
     }
 
     /// Notes what the model refuses.
-    pub(super) fn of_model(&mut self, path: impl Into<String>, description: impl Into<String>) {
+    pub(super) fn of_model(&mut self, path: impl Display, description: impl Display) {
         note(&mut self.by_model, path, description);
     }
 }
 
-fn note(found: &mut Vec<Violation>, path: impl Into<String>, description: impl Into<String>) {
+/// What is not noted is not put into words either.
+fn note(found: &mut Vec<Violation>, path: impl Display, description: impl Display) {
     if found.len() < MOST_FINDINGS {
-        found.push(Violation { path: path.into(), description: description.into() });
+        found.push(Violation { path: path.to_string(), description: description.to_string() });
     }
 }

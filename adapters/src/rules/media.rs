@@ -1,6 +1,7 @@
 //! Images, documents, video and sound: which model takes them, how many, and how large.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use bedrock_inference_proto::v1::content_block::Kind;
 use bedrock_inference_proto::v1::{
@@ -12,53 +13,58 @@ use super::conversation::{Block, Conversation, blocks};
 use super::findings::Findings;
 use crate::contract::{Capability, Model, Refused};
 
-/// The most images of a request to Claude.
+/// The most images of a message to Claude.
 const MOST_IMAGES: usize = 20;
 
 /// The largest image that Claude takes, in bytes: AWS says 3.75 MB.
 const LARGEST_IMAGE: usize = 3_932_160;
 
-/// The most documents of one request.
+/// The most documents of one message.
 const MOST_DOCUMENTS: usize = 5;
 
 /// The largest document, in bytes: AWS says 4.5 MB.
 const LARGEST_DOCUMENT: usize = 4_718_592;
 
 pub(super) fn check(model: &Model, conversation: &Conversation<'_>, findings: &mut Findings) {
-    let (mut images, mut documents) = (0, 0);
-    let claude = model.provider == "anthropic";
     for block in conversation.blocks() {
-        for_each_medium(block, |path, medium| {
-            if !takes(model, &medium) {
-                findings.of_model(path(), "is set; the model takes none");
-            }
-            match medium {
-                Medium::Image(image) => {
-                    images += 1;
-                    if claude {
-                        check_image(image, path, findings);
-                    }
-                }
-                Medium::GuardedImage => images += 1,
-                Medium::Document(document) => {
-                    documents += 1;
-                    check_document(model, document, path, findings);
-                }
-                Medium::Video | Medium::Audio => {}
-            }
-        });
-    }
-    if claude && images > MOST_IMAGES {
-        let description = format!("holds {images} images; the model takes at most {MOST_IMAGES}");
-        findings.of_model("messages", description);
-    }
-    if documents > MOST_DOCUMENTS {
-        let description = format!("holds {documents} documents; at most {MOST_DOCUMENTS} are accepted");
-        findings.of_service("messages", description);
+        for_each_medium(block, |place, medium| check_medium(model, place, medium, findings));
     }
     check_names_differ(conversation, findings);
     for (at, message) in conversation.messages.iter().enumerate() {
+        check_numbers(model, at, message, findings);
         check_company(at, message, findings);
+    }
+}
+
+fn check_medium(model: &Model, place: &dyn Display, medium: Medium<'_>, findings: &mut Findings) {
+    if !takes(model, &medium) {
+        findings.of_model(place, "is set; the model takes none");
+    }
+    match medium {
+        Medium::Image(image) if model.is_of(&["anthropic"]) => check_image(image, place, findings),
+        Medium::Document(document) => check_document(model, document, place, findings),
+        Medium::Image(_) | Medium::GuardedImage | Medium::Video | Medium::Audio => {}
+    }
+}
+
+/// AWS counts what one message holds, and says nothing of what tool results hold.
+fn check_numbers(model: &Model, at: usize, message: &Message, findings: &mut Findings) {
+    let (mut images, mut documents) = (0_usize, 0_usize);
+    for block in blocks(at, message) {
+        match block.kind {
+            Kind::Image(_) => images += 1,
+            Kind::Document(_) => documents += 1,
+            _ => {}
+        }
+    }
+    let path = format_args!("messages[{at}].content");
+    if images > MOST_IMAGES && model.is_of(&["anthropic"]) {
+        let description = format_args!("holds {images} images; the model takes at most {MOST_IMAGES}");
+        findings.of_model(path, description);
+    }
+    if documents > MOST_DOCUMENTS {
+        let description = format_args!("holds {documents} documents; at most {MOST_DOCUMENTS} are accepted");
+        findings.of_service(path, description);
     }
 }
 
@@ -72,33 +78,28 @@ enum Medium<'r> {
 }
 
 /// Goes through the media of a block, those in a tool result among them, each with its place.
-fn for_each_medium<'r>(block: Block<'r>, mut see: impl FnMut(&dyn Fn() -> String, Medium<'r>)) {
-    let here = || block.path();
+fn for_each_medium<'r>(block: Block<'r>, mut see: impl FnMut(&dyn Display, Medium<'r>)) {
     match block.kind {
-        Kind::Image(image) => see(&here, Medium::Image(image)),
-        Kind::Document(document) => see(&here, Medium::Document(document)),
-        Kind::Video(_) => see(&here, Medium::Video),
-        Kind::Audio(_) => see(&here, Medium::Audio),
+        Kind::Image(image) => see(&block, Medium::Image(image)),
+        Kind::Document(document) => see(&block, Medium::Document(document)),
+        Kind::Video(_) => see(&block, Medium::Video),
+        Kind::Audio(_) => see(&block, Medium::Audio),
         Kind::GuardContent(guarded) => {
             if let Some(guardrail_converse_content_block::Kind::Image(_)) = guarded.kind {
-                see(&|| format!("{}.image", block.path()), Medium::GuardedImage);
+                see(&format_args!("{block}.image"), Medium::GuardedImage);
             }
         }
         Kind::ToolResult(result) => {
             for (at, content) in result.content.iter().enumerate() {
-                let inside = |name: &str| format!("{}.content[{at}].{name}", block.path());
-                match &content.kind {
-                    Some(tool_result_content_block::Kind::Image(image)) => {
-                        see(&|| inside("image"), Medium::Image(image));
-                    }
+                let (name, medium) = match &content.kind {
+                    Some(tool_result_content_block::Kind::Image(image)) => ("image", Medium::Image(image)),
                     Some(tool_result_content_block::Kind::Document(document)) => {
-                        see(&|| inside("document"), Medium::Document(document));
+                        ("document", Medium::Document(document))
                     }
-                    Some(tool_result_content_block::Kind::Video(_)) => {
-                        see(&|| inside("video"), Medium::Video)
-                    }
-                    _ => {}
-                }
+                    Some(tool_result_content_block::Kind::Video(_)) => ("video", Medium::Video),
+                    _ => continue,
+                };
+                see(&format_args!("{block}.content[{at}].{name}"), medium);
             }
         }
         _ => {}
@@ -114,33 +115,29 @@ fn takes(model: &Model, medium: &Medium<'_>) -> bool {
     }
 }
 
-fn check_image(image: &ImageBlock, path: &dyn Fn() -> String, findings: &mut Findings) {
+fn check_image(image: &ImageBlock, place: &dyn Display, findings: &mut Findings) {
     if let Some(image_source::Kind::Bytes(bytes)) =
         image.source.as_ref().and_then(|source| source.kind.as_ref())
         && bytes.len() > LARGEST_IMAGE
     {
-        let description = format!("has {} bytes; the model takes at most {LARGEST_IMAGE}", bytes.len());
-        findings.of_model(format!("{}.source.bytes", path()), description);
+        let description = format_args!("has {} bytes; the model takes at most {LARGEST_IMAGE}", bytes.len());
+        findings.of_model(format_args!("{place}.source.bytes"), description);
     }
 }
 
-fn check_document(
-    model: &Model,
-    document: &DocumentBlock,
-    path: &dyn Fn() -> String,
-    findings: &mut Findings,
-) {
+fn check_document(model: &Model, document: &DocumentBlock, place: &dyn Display, findings: &mut Findings) {
     let kind = document.source.as_ref().and_then(|source| source.kind.as_ref());
     if let Some(document_source::Kind::Bytes(bytes)) = kind
         && bytes.len() > LARGEST_DOCUMENT
         && !may_be_large(model, document.format.as_deref())
     {
-        let description = format!("has {} bytes; at most {LARGEST_DOCUMENT} are accepted", bytes.len());
-        findings.of_service(format!("{}.source.bytes", path()), description);
+        let description =
+            format_args!("has {} bytes; the model takes at most {LARGEST_DOCUMENT}", bytes.len());
+        findings.of_model(format_args!("{place}.source.bytes"), description);
     }
     if document.name.as_deref().is_some_and(|name| !is_name(name)) {
         findings.of_service(
-            format!("{}.name", path()),
+            format_args!("{place}.name"),
             "holds other characters than letters, digits, single spaces, hyphens, parentheses and square brackets",
         );
     }
@@ -150,8 +147,8 @@ fn check_document(
 /// unknown is not judged.
 fn may_be_large(model: &Model, format: Option<&str>) -> bool {
     match format {
-        Some("pdf") => matches!(model.provider.as_str(), "anthropic" | "amazon"),
-        Some("docx") => model.provider == "amazon",
+        Some("pdf") => model.is_of(&["anthropic", "amazon"]),
+        Some("docx") => model.is_of(&["amazon"]),
         Some("csv" | "doc" | "xls" | "xlsx" | "html" | "txt" | "md") => false,
         _ => true,
     }
@@ -175,7 +172,7 @@ fn check_names_differ(conversation: &Conversation<'_>, findings: &mut Findings) 
         if let Kind::Document(DocumentBlock { name: Some(name), .. }) = block.kind
             && !seen.insert(name)
         {
-            findings.of_service(format!("{}.name", block.path()), "is the name of a document before it too");
+            findings.of_service(format_args!("{block}.name"), "is the name of a document before it too");
         }
     }
 }
@@ -192,7 +189,7 @@ fn check_company(at: usize, message: &Message, findings: &mut Findings) {
     let has_document = blocks(at, message).any(|block| matches!(block.kind, Kind::Document(_)));
     if has_document && !blocks(at, message).any(is_text) {
         findings.of_service(
-            format!("messages[{at}].content"),
+            format_args!("messages[{at}].content"),
             "holds a document and no text; a text block is needed beside it",
         );
     }

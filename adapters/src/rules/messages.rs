@@ -13,31 +13,34 @@ pub(super) fn check(model: &Model, conversation: &Conversation<'_>, findings: &m
     if !conversation.system.is_empty() && !model.may(Capability::System) {
         findings.of_model("system", "is set; the model takes no system prompt");
     }
-    check_turns(conversation, findings);
+    check_turns(model, conversation, findings);
     check_roles(model, conversation, findings);
     for (at, message) in conversation.messages.iter().enumerate() {
         if message.content.is_empty() {
-            let path = format!("messages[{at}].content");
+            let path = format_args!("messages[{at}].content");
             findings.of_service(path, "is empty; at least one content block is needed");
         }
     }
     conversation.blocks().for_each(|block| check_block(block, findings));
 }
 
-/// User and assistant take turns, beginning with the user.
-fn check_turns(conversation: &Conversation<'_>, findings: &mut Findings) {
+/// User and assistant take turns, beginning with the user. AWS asks most models' callers to take turns, and
+/// leaves open which; those of these two providers are established.
+fn check_turns(model: &Model, conversation: &Conversation<'_>, findings: &mut Findings) {
     let mut before = Role::Other;
-    for (at, message) in conversation.turns() {
+    for (at, message) in conversation.turns().filter(|_| model.is_of(&["anthropic", "amazon"])) {
         let role = Role::of(message);
         if role == before && role != Role::Other {
-            let description = format!("is {} again; user and assistant take turns", role.name());
-            findings.of_service(format!("messages[{at}].role"), description);
+            findings.of_model(
+                format_args!("messages[{at}].role"),
+                format_args!("is {} again; user and assistant take turns", role.name()),
+            );
         }
         before = role;
     }
     let first = conversation.messages.first().map(Role::of);
     if let Some(role @ (Role::Assistant | Role::System)) = first {
-        let description = format!("is {}; a conversation begins with user", role.name());
+        let description = format_args!("is {}; a conversation begins with user", role.name());
         findings.of_service("messages[0].role", description);
     }
 }
@@ -47,16 +50,15 @@ fn check_roles(model: &Model, conversation: &Conversation<'_>, findings: &mut Fi
         for (at, message) in conversation.messages.iter().enumerate().skip(1) {
             if Role::of(message) == Role::System {
                 let description = "is system; the model takes instructions in the member system only";
-                findings.of_model(format!("messages[{at}].role"), description);
+                findings.of_model(format_args!("messages[{at}].role"), description);
             }
         }
     }
-    if let Some((at, last)) = conversation.turns().next_back()
-        && Role::of(last) == Role::Assistant
+    if let Some(at) = conversation.prefill()
         && model.refuses(Refused::Prefill)
     {
         let description = "is assistant in the last message; the model does not go on with an answer begun";
-        findings.of_model(format!("messages[{at}].role"), description);
+        findings.of_model(format_args!("messages[{at}].role"), description);
     }
 }
 
@@ -64,7 +66,7 @@ fn check_block(block: Block<'_>, findings: &mut Findings) {
     if let Kind::Text(text) = block.kind
         && text.trim_ascii().is_empty()
     {
-        findings.of_service(block.path(), "is blank; text with something in it is needed");
+        findings.of_service(block, "is blank; text with something in it is needed");
     }
     let wanted = match block.kind {
         Kind::Image(_) | Kind::Document(_) | Kind::Video(_) | Kind::Audio(_) => Role::User,
@@ -74,6 +76,6 @@ fn check_block(block: Block<'_>, findings: &mut Findings) {
     };
     if block.role != wanted && block.role != Role::Other {
         let (found, wanted) = (block.role.name(), wanted.name());
-        findings.of_service(block.path(), format!("stands in a message of {found}; {wanted} may have it"));
+        findings.of_service(block, format_args!("stands in a message of {found}; {wanted} may have it"));
     }
 }

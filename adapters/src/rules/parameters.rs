@@ -29,7 +29,7 @@ fn check_length(
 ) {
     if let (Some(asked), Some(limit)) = (config.max_tokens, model.limits.max_output_tokens)
         && i64::from(asked) > limit
-        && !conversation.fields.has_beta("output-")
+        && !conversation.fields.betas.output
     {
         let description = format!("is {asked}; the model answers with at most {limit}");
         findings.of_model("inferenceConfig.maxTokens", description);
@@ -56,24 +56,22 @@ fn check_sampling(
     findings: &mut Findings,
 ) {
     let fields = &conversation.fields;
-    let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_f64);
     let temperature = [
         ("inferenceConfig.temperature".to_owned(), config.and_then(|config| config.temperature)),
-        (fields::path("temperature"), number("temperature")),
+        (fields::path("temperature"), fields.temperature),
     ];
     let top_p = [
         ("inferenceConfig.topP".to_owned(), config.and_then(|config| config.top_p)),
-        (fields::path("top_p"), number("top_p")),
+        (fields::path("top_p"), fields.top_p),
     ];
     let set = |parameters: &[(String, Option<f64>); 2]| parameters.iter().any(|(_, value)| value.is_some());
     if !model.may(Capability::SamplingParams) {
-        // 1 is the default, which a model without these parameters has too.
+        // 1 is the default of both, which a model without these parameters has too.
         #[expect(clippy::float_cmp, reason = "exactly the default")]
         let other = |value: Option<f64>| value.is_some_and(|value| value != 1.0);
-        let top_k = (fields::path("top_k"), number("top_k"));
-        for (path, _) in
-            temperature.into_iter().chain(top_p).chain([top_k]).filter(|(_, value)| other(*value))
-        {
+        let set = temperature.into_iter().chain(top_p).filter(|(_, value)| other(*value));
+        let top_k = fields.top_k.then(|| fields::path("top_k"));
+        for path in set.map(|(path, _)| path).chain(top_k) {
             findings.of_model(path, "is set; the model takes no sampling parameters");
         }
     } else if !model.may(Capability::TemperatureWithTopP) && set(&temperature) {

@@ -1,4 +1,4 @@
-//! The form of the answer, and the guardrail.
+//! The form of the answer, and what is asked of it besides.
 
 use bedrock_inference_proto::v1::ConverseStreamRequest;
 
@@ -10,13 +10,6 @@ pub(super) fn check(model: &Model, request: &ConverseStreamRequest, findings: &m
     if format.is_some() && model.refuses(Refused::StructuredOutput) {
         findings.of_model("outputConfig.textFormat", "is set; the model takes no schema for its answer");
     }
-    if let Some(config) = &request.guardrail_config {
-        let set = |member: &Option<String>| member.as_ref().is_some_and(|member| !member.is_empty());
-        if set(&config.guardrail_identifier) && !set(&config.guardrail_version) {
-            let path = "guardrailConfig.guardrailVersion";
-            findings.of_service(path, "is not set beside guardrailIdentifier; AWS requires both");
-        }
-    }
     check_pointers(&request.additional_model_response_field_paths, findings);
 }
 
@@ -26,7 +19,7 @@ fn check_pointers(pointers: &[String], findings: &mut Findings) {
         let escaped = |at: usize| matches!(pointer.as_bytes().get(at + 1), Some(b'0' | b'1'));
         let good = pointer.starts_with('/') && pointer.match_indices('~').all(|(at, _)| escaped(at));
         if !pointer.is_empty() && !good {
-            let path = format!("additionalModelResponseFieldPaths[{at}]");
+            let path = format_args!("additionalModelResponseFieldPaths[{at}]");
             findings.of_service(path, "is no JSON Pointer, such as /stop_sequence");
         }
     }

@@ -3,10 +3,9 @@
 use bedrock_inference_proto::v1::{
     ConverseStreamRequest, content_block, reasoning_content_block, tool_choice,
 };
-use serde_json::Value;
 
-use super::conversation::{Conversation, Role};
-use super::fields;
+use super::conversation::Conversation;
+use super::fields::{self, Budget};
 use super::findings::Findings;
 use crate::contract::{Capability, Model, Refused};
 
@@ -20,28 +19,31 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     // What the models of other providers make of fields of these names is theirs.
-    if !matches!(model.provider.as_str(), "anthropic" | "amazon") {
+    if !model.is_of(&["anthropic", "amazon"]) {
         return;
     }
     let fields = &conversation.fields;
-    let thinks = |provider| model.may(Capability::Reasoning) && model.provider == provider;
-    let kind = fields.text("thinking.type");
-    if matches!(kind, Some("enabled" | "adaptive")) && !thinks("anthropic") {
-        findings.of_model(fields::path("thinking"), "is set; the model does not know it");
-        return;
-    }
-    if fields.text("reasoningConfig.type") == Some("enabled") && !thinks("amazon") {
+    let thinks = |provider| model.may(Capability::Reasoning) && model.is_of(&[provider]);
+    if fields.reasoning.as_deref() == Some("enabled") && !thinks("amazon") {
         findings.of_model(fields::path("reasoningConfig"), "is set; the model does not know it");
     }
-    match kind {
+    let kind = fields::path("thinking.type");
+    match fields.thinking.as_deref() {
+        Some("enabled" | "adaptive") if !thinks("anthropic") => {
+            findings.of_model(fields::path("thinking"), "is set; the model does not know it");
+        }
+        Some("adaptive") if model.refuses(Refused::ThinkingAdaptive) => {
+            findings.of_model(kind, "is adaptive; the model takes enabled, with a budget");
+        }
         Some("enabled") if model.refuses(Refused::ThinkingBudget) => {
-            findings.of_model(fields::path("thinking.type"), "is enabled; the model takes adaptive");
+            findings.of_model(kind, "is enabled; the model takes adaptive");
         }
         Some("disabled") if model.refuses(Refused::ThinkingDisabled) => {
-            findings.of_model(fields::path("thinking.type"), "is disabled; the model always thinks");
+            findings.of_model(kind, "is disabled; the model always thinks");
         }
         Some("enabled") => {
             check_budget(model, request, conversation, findings);
+            check_sampling(request, conversation, findings);
             check_company(model, request, conversation, findings);
         }
         _ => {}
@@ -59,41 +61,50 @@ fn check_budget(
     findings: &mut Findings,
 ) {
     let path = fields::path("thinking.budget_tokens");
-    let Some(budget) = conversation.fields.get("thinking.budget_tokens") else {
-        findings.of_model(path, "is not set; thinking needs it");
-        return;
-    };
-    let Some(budget) = budget.as_u64() else {
-        findings.of_model(path, format!("is no whole number; at least {SMALLEST_BUDGET} is accepted"));
-        return;
+    let budget = match conversation.fields.budget {
+        Some(Budget::Tokens(budget)) => budget,
+        Some(Budget::NoWholeNumber) => {
+            let description = format_args!("is no whole number; at least {SMALLEST_BUDGET} is accepted");
+            return findings.of_model(path, description);
+        }
+        None => return findings.of_model(path, "is not set; thinking needs it"),
     };
     let asked = request.inference_config.as_ref().and_then(|config| config.max_tokens).map(i64::from);
     let longest = asked.or(model.limits.max_output_tokens).and_then(|longest| u64::try_from(longest).ok());
-    let interleaved = conversation.fields.has_beta("interleaved-thinking");
+    let interleaved = conversation.fields.betas.interleaved_thinking;
     if budget < SMALLEST_BUDGET {
-        findings.of_model(path, format!("is {budget}; at least {SMALLEST_BUDGET} is accepted"));
+        findings.of_model(path, format_args!("is {budget}; at least {SMALLEST_BUDGET} is accepted"));
     } else if let Some(longest) = longest.filter(|longest| !interleaved && budget >= *longest) {
-        findings.of_model(path, format!("is {budget}; it must be below the {longest} tokens of the answer"));
+        findings
+            .of_model(path, format_args!("is {budget}; it must be below the {longest} tokens of the answer"));
     }
 }
 
-/// What cannot stand beside a budget for thinking.
+/// The sampling that cannot stand beside a budget for thinking.
+fn check_sampling(request: &ConverseStreamRequest, conversation: &Conversation<'_>, findings: &mut Findings) {
+    let fields = &conversation.fields;
+    let temperature = request.inference_config.as_ref().and_then(|config| config.temperature);
+    let given = [
+        ("inferenceConfig.temperature".to_owned(), temperature),
+        (fields::path("temperature"), fields.temperature),
+    ];
+    #[expect(clippy::float_cmp, reason = "exactly 1 is accepted")]
+    let hot = given.into_iter().filter(|(_, value)| value.is_some_and(|value| value != 1.0));
+    for (path, _) in hot {
+        findings.of_model(path, "is other than 1; beside thinking only 1 is accepted");
+    }
+    if fields.top_k {
+        findings.of_model(fields::path("top_k"), "is set; it cannot be beside thinking");
+    }
+}
+
+/// What else cannot stand beside it.
 fn check_company(
     model: &Model,
     request: &ConverseStreamRequest,
     conversation: &Conversation<'_>,
     findings: &mut Findings,
 ) {
-    let temperature = request.inference_config.as_ref().and_then(|config| config.temperature);
-    #[expect(clippy::float_cmp, reason = "exactly 1 is accepted")]
-    let hot = temperature.is_some_and(|temperature| temperature != 1.0);
-    if hot {
-        findings
-            .of_model("inferenceConfig.temperature", "is other than 1; beside thinking only 1 is accepted");
-    }
-    if conversation.fields.get("top_k").is_some_and(Value::is_number) {
-        findings.of_model(fields::path("top_k"), "is set; it cannot be beside thinking");
-    }
     let choice = request.tool_config.as_ref().and_then(|config| config.tool_choice.as_ref());
     let forced = match choice.and_then(|choice| choice.kind.as_ref()) {
         Some(tool_choice::Kind::Any(_)) => Some("any"),
@@ -101,15 +112,14 @@ fn check_company(
         _ => None,
     };
     if let Some(forced) = forced {
-        let path = format!("toolConfig.toolChoice.{forced}");
+        let path = format_args!("toolConfig.toolChoice.{forced}");
         findings.of_model(path, "forces a tool call; beside thinking only auto is accepted");
     }
-    if let Some((at, last)) = conversation.turns().next_back()
-        && Role::of(last) == Role::Assistant
+    if let Some(at) = conversation.prefill()
         && !model.refuses(Refused::Prefill)
     {
         let description = "is assistant in the last message; a model that thinks begins its answers itself";
-        findings.of_model(format!("messages[{at}].role"), description);
+        findings.of_model(format_args!("messages[{at}].role"), description);
     }
 }
 
@@ -120,7 +130,7 @@ fn check_signatures(conversation: &Conversation<'_>, findings: &mut Findings) {
         if let Some(reasoning_content_block::Kind::ReasoningText(text)) = &reasoning.kind
             && text.signature.as_ref().is_none_or(String::is_empty)
         {
-            let path = format!("{}.reasoningText.signature", block.path());
+            let path = format_args!("{block}.reasoningText.signature");
             findings.of_model(path, "is not set; reasoning goes back with the signature it came with");
         }
     }

@@ -25,7 +25,7 @@ fn check_names(config: &ToolConfiguration, findings: &mut Findings) {
             && let Some(name) = &spec.name
             && !seen.insert(name)
         {
-            let path = format!("toolConfig.tools[{at}].toolSpec.name");
+            let path = format_args!("toolConfig.tools[{at}].toolSpec.name");
             findings.of_service(path, "is the name of a tool before it too");
         }
     }
@@ -56,7 +56,8 @@ fn check_choice(
     }
 }
 
-/// Whether there is a tool of that name. Tools can also be added within the conversation.
+/// Whether there is a tool of that name, or may be: tools can also be added within the conversation, and stand in
+/// the additional fields in a form of the model's own.
 fn offers(conversation: &Conversation<'_>, config: &ToolConfiguration, wanted: &str) -> bool {
     let named = |kind: &tool::Kind| match kind {
         tool::Kind::ToolSpec(spec) => spec.name.as_deref() == Some(wanted),
@@ -64,6 +65,7 @@ fn offers(conversation: &Conversation<'_>, config: &ToolConfiguration, wanted: &
         tool::Kind::CachePoint(_) => false,
     };
     config.tools.iter().filter_map(|tool| tool.kind.as_ref()).any(named)
+        || conversation.fields.tools
         || conversation.blocks().any(|block| matches!(block.kind, Kind::ToolAddition(_)))
 }
 
@@ -74,11 +76,11 @@ fn check_support(model: &Model, conversation: &Conversation<'_>, findings: &mut 
         if conversation.tool_config.is_some() {
             findings.of_model("toolConfig", "is set; the model takes no tools");
         }
-        used.for_each(|block| findings.of_model(block.path(), "is set; the model takes no tools"));
+        used.for_each(|block| findings.of_model(block, "is set; the model takes no tools"));
     } else if conversation.tool_config.is_none()
         && let Some(first) = used.next()
     {
-        let description = format!("is not set; it is needed where tools were used, as in {}", first.path());
+        let description = format_args!("is not set; it is needed where tools were used, as in {first}");
         findings.of_service("toolConfig", description);
     }
 }
@@ -98,11 +100,11 @@ fn check_answers(conversation: &Conversation<'_>, findings: &mut Findings) {
             if own || (result.r#type.is_some() && !asked.contains_key(id)) {
                 continue;
             }
-            let path = || format!("{}.toolUseId", block.path());
+            let path = format_args!("{block}.toolUseId");
             if !asked.contains_key(id) {
-                findings.of_service(path(), "is the id of no toolUse in the turn before");
+                findings.of_service(path, "is the id of no toolUse in the turn before");
             } else if !answered.insert(id) {
-                findings.of_service(path(), "is answered by another toolResult of the message too");
+                findings.of_service(path, "is answered by another toolResult of the message too");
             }
         }
         unanswered(&asked, &answered, findings);
@@ -127,7 +129,7 @@ fn uses<'r>(at: usize, message: &'r Message, findings: &mut Findings) -> Uses<'r
         let Some(id) = tool_use.tool_use_id.as_deref() else { continue };
         let before = uses.insert(id, Use { block, runs_itself: tool_use.r#type.is_some() });
         if before.is_some() {
-            let path = format!("{}.toolUseId", block.path());
+            let path = format_args!("{block}.toolUseId");
             findings.of_service(path, "is the id of another toolUse of the message too");
         }
     }
@@ -137,7 +139,7 @@ fn uses<'r>(at: usize, message: &'r Message, findings: &mut Findings) -> Uses<'r
 fn unanswered(asked: &Uses<'_>, answered: &HashSet<&str>, findings: &mut Findings) {
     for (id, Use { block, runs_itself }) in asked {
         if !runs_itself && !answered.contains(id) {
-            let path = format!("{}.toolUseId", block.path());
+            let path = format_args!("{block}.toolUseId");
             findings.of_service(path, "is answered by no toolResult in the next message of the user");
         }
     }

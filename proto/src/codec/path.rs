@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Display, Write};
 
+/// So many characters of a key are shown: it is as long as its author likes.
+const LONGEST_KEY: usize = 64;
+
 /// The steps from the body's root to a member.
 #[derive(Default)]
 pub(super) struct Path(Vec<Step>);
@@ -22,9 +25,10 @@ impl Path {
         self.0.push(Step::Name(name.to_owned()));
     }
 
-    /// A key of a map, which is not AWS's word but somebody's own.
+    /// A key of a map, which is not AWS's word but somebody's own: its beginning.
     pub(super) fn key(&mut self, key: &str) {
-        self.0.push(Step::Key(key.to_owned()));
+        let beginning = key.char_indices().nth(LONGEST_KEY).and_then(|(end, _)| key.get(..end));
+        self.0.push(Step::Key(beginning.map_or_else(|| key.to_owned(), |beginning| format!("{beginning}…"))));
     }
 
     pub(super) fn index(&mut self, index: usize) {

@@ -172,7 +172,7 @@ fn media() -> Vec<Bad> {
         )
         .at("messages[2].content[0].toolResult.content[0].image", taken),
         said(CLAUDE, json!([user(json!(many))]))
-            .at("messages", "holds 21 images; the model takes at most 20"),
+            .at("messages[0].content", "holds 21 images; the model takes at most 20"),
         said(
             CLAUDE,
             json!([user(json!([{"image": {"format": "png", "source": {"bytes": large(3_932_161)}}}]))]),
@@ -201,7 +201,7 @@ fn documents() -> Vec<Bad> {
     let big = json!({"document": {"format": "txt", "name": "a", "source": {"bytes": large(4_718_593)}}});
     vec![
         with_text((0..6).map(|at| document(&format!("n{at}"))).collect())
-            .at("messages", "holds 6 documents; at most 5 are accepted"),
+            .at("messages[0].content", "holds 6 documents; at most 5 are accepted"),
         said(CLAUDE, json!([user(json!([document("a")]))]))
             .at("messages[0].content", "holds a document and no text; a text block is needed beside it"),
         with_text(vec![document("report.txt")]).at(name, letters),
@@ -213,7 +213,7 @@ fn documents() -> Vec<Bad> {
         // The emulator refuses its tokens.
         with_text(vec![big]).at(
             "messages[0].content[0].document.source.bytes",
-            "has 4718593 bytes; at most 4718592 are accepted",
+            "has 4718593 bytes; the model takes at most 4718592",
         ),
         said(NOVA_MICRO, json!([user(json!([document("a"), {"text": "a"}]))]))
             .at("messages[0].content[0].document", "is set; the model takes none"),

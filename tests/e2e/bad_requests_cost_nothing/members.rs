@@ -26,6 +26,8 @@ fn required() -> Vec<Bad> {
             .at("toolConfig.tools[0].toolSpec.inputSchema", MISSING),
         bad(CLAUDE, json!({"toolConfig": {"tools": [tool("t")], "toolChoice": {}}}))
             .at("toolConfig.toolChoice", "has no member; one of auto, any, tool must be set"),
+        one(json!({"document": {"format": "pdf", "name": "a", "source": {}}}))
+            .at(&at("document.source"), "has no member; one of bytes, s3Location, text, content must be set"),
         bad(CLAUDE, json!({"serviceTier": {}})).at("serviceTier.type", MISSING).unknown_there(),
         bad(CLAUDE, json!({"outputConfig": {"textFormat": {}}}))
             .at("outputConfig.textFormat.type", MISSING)
@@ -92,7 +94,6 @@ fn several() -> Vec<Bad> {
                 "system": [{"text": ""}],
                 "inferenceConfig": {"maxTokens": 200_000, "temperature": 2, "stopSequences": [""]},
                 "toolConfig": {"tools": [tool("t"), tool("t")], "toolChoice": {"any": {}}},
-                "guardrailConfig": {"guardrailIdentifier": "abc"},
                 "serviceTier": {}
             }),
         )
@@ -117,7 +118,6 @@ fn several() -> Vec<Bad> {
         .at("inferenceConfig.stopSequences[0]", "has 0 characters; at least 1 is accepted")
         .at("toolConfig.tools[1].toolSpec.name", "is the name of a tool before it too")
         .at("toolConfig.toolChoice.any", "forces a tool call; the model takes auto only")
-        .at("guardrailConfig.guardrailVersion", "is not set beside guardrailIdentifier; AWS requires both")
         .at("serviceTier.type", MISSING),
     ]
 }

@@ -85,10 +85,6 @@ fn others() -> Vec<Bad> {
         bad(TITAN, json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": schema}}}))
             .at("outputConfig.textFormat", "is set; the model takes no schema for its answer")
             .unknown_there(),
-        bad(CLAUDE, json!({"guardrailConfig": {"guardrailIdentifier": "abc"}})).at(
-            "guardrailConfig.guardrailVersion",
-            "is not set beside guardrailIdentifier; AWS requires both",
-        ),
         bad(CLAUDE, json!({"additionalModelResponseFieldPaths": ["stop_sequence", "/good", "/bad~2"]}))
             .at("additionalModelResponseFieldPaths[0]", "is no JSON Pointer, such as /stop_sequence")
             .at("additionalModelResponseFieldPaths[2]", "is no JSON Pointer, such as /stop_sequence"),

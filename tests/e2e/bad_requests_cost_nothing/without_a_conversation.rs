@@ -213,6 +213,22 @@ async fn an_unknown_model_is_refused_unless_it_may_pass_with_warnings() {
         let paths: Vec<_> = report.warnings.iter().map(|warning| warning.path.as_str()).collect();
         assert_eq!(paths, ["modelId", "system", "toolConfig", "inferenceConfig.temperature"]);
     }
+    // A prompt brings its messages and tools, and is the body.
+    let prompt = "arn:aws:bedrock:eu-west-1:123456789012:prompt/ABCDEFGHIJ:1";
+    let used = json!([{"toolUse": {"toolUseId": "a", "name": "t", "input": {}}}]);
+    let answer = json!([{"toolResult": {"toolUseId": "a", "content": [{"text": "b"}]}}]);
+    for messages in [json!([]), json!([assistant(used), user(answer)])] {
+        let asked = request(prompt, json!({"messages": messages, "promptVariables": {"a": {"text": "b"}}}));
+        let message = asked.message::<ConverseRequest>("ConverseRequest");
+        let status = stage.inference().converse(message).await.unwrap_err();
+        assert_ne!(reason(&status), "INVALID_REQUEST", "{status:?}");
+        assert_eq!(stage.emulator.calls().pop().unwrap().model_id, prompt);
+    }
+    let message = request(prompt, json!({})).message::<InvokeModelRequest>("InvokeModelRequest");
+    let status = stage.inference().invoke_model(message).await.unwrap_err();
+    assert_ne!(reason(&status), "INVALID_REQUEST", "{status:?}");
+    assert_eq!(stage.emulator.calls().pop().unwrap().model_id, prompt);
+
     let before = stage.emulator.calls().len();
     let bad = bad("acme.new-v1:0", json!({"messages": [], "system": [{"text": ""}]}))
         .at("messages", "is empty; a conversation begins with a message of the user")
