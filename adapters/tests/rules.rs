@@ -152,7 +152,7 @@ fn fields_of_other_providers_are_not_judged() {
     let fields = json!({"thinking": {"type": "enabled"}, "reasoningConfig": {"type": "enabled"}});
     let mut request = asking_for(Capability::Converse);
     request["additionalModelRequestFields"] = fields;
-    for (id, count) in [("zai.glm-4.7", 0), ("amazon.nova-lite-v1:0", 1), ("anthropic.claude-v2:1", 1)] {
+    for (id, count) in [("zai.glm-4.7", 0), ("amazon.nova-lite-v1:0", 2), ("anthropic.claude-v2:1", 2)] {
         assert_eq!(found(&model(&models, id), &read(&request)).len(), count, "{id}");
     }
     request["inferenceConfig"] = json!({"stopSequences": ["a"]});
