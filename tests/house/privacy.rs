@@ -22,8 +22,8 @@ struct Types {
 impl Types {
     fn check(&mut self, name: &syn::Ident, attributes: &[syn::Attribute], fields: TokenStream) {
         let derives = |attribute: &syn::Attribute| {
-            attribute.path().is_ident("derive")
-                && names(attribute.to_token_stream()).any(|name| name == "Debug")
+            let mut names = names(attribute.to_token_stream());
+            names.by_ref().any(|name| name == "derive") && names.any(|name| name == "Debug")
         };
         if !attributes.iter().any(derives) {
             return;
@@ -88,6 +88,8 @@ fn the_scan_finds_what_prints() {
         ("#[derive(Clone, Debug)] enum A { One, Two(Option<Vec<u8>>) }", true),
         ("mod inner { #[derive(Debug)] struct A(Box<serde_json::value::RawValue>); }", true),
         ("fn f() { #[derive(Debug)] struct A<'a>(&'a [u8]); }", true),
+        ("#[cfg_attr(test, derive(Debug))] struct A { body: Bytes }", true),
+        ("#[cfg_attr(feature = \"Debug\", derive(Clone))] struct A { body: Bytes }", false),
         ("#[derive(Debug)] struct A { body: Content, bytes: usize }", false),
         ("#[derive(Clone)] struct A { body: Bytes }", false),
     ] {
