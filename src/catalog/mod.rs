@@ -106,7 +106,8 @@ impl Catalog {
         let near: Vec<_> = self.near(asked).collect();
         let hint = if near.is_empty() {
             "base model ids, inference profile ids and the ARNs of both are accepted, for the models that \
-             ListModels names; application inference profiles, provisioned and imported models are not known yet"
+             ListModels names; others, such as application inference profiles, pass where the gateway's operator \
+             has set unknown_models = \"warn\""
                 .to_owned()
         } else {
             format!("did you mean {}?", near.join(" or "))

@@ -130,7 +130,11 @@ pub(super) fn status(status: &tonic::Status) -> String {
         ("request id", details.request_info().map(|info| info.request_id.as_str())),
         ("AWS request id", upstream.map(String::as_str)),
     ];
-    let ids: Vec<_> = ids.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", id?))).collect();
+    let ids: Vec<_> = ids
+        .into_iter()
+        .filter_map(|(name, id)| Some((name, id.filter(|id| !id.is_empty())?)))
+        .map(|(name, id)| format!("{name} {id}"))
+        .collect();
     if !ids.is_empty() {
         lines.push(format!("  {}", ids.join(", ")));
     }
