@@ -1,6 +1,6 @@
 //! The service as a whole: its parts put together, served, and taken down in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -73,7 +73,7 @@ pub async fn run(
     let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
     let service =
-        HttpService::new(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
+        HttpService::of(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
 
     let rules = Rules::new(&settings.server, &clocks);
     let closing = CancellationToken::new();
@@ -109,8 +109,7 @@ pub async fn run(
 /// # Errors
 /// The first that it has not.
 pub fn known(models: &BTreeMap<String, ModelSettings>, catalog: &Catalog) -> Result<(), String> {
-    let known: BTreeSet<_> = catalog.models().map(|entry| entry.model.id.as_str()).collect();
-    match models.keys().find(|id| !known.contains(id.as_str())) {
+    match models.keys().find(|id| !catalog.has(id)) {
         None => Ok(()),
         Some(id) => Err(format!(
             "models.{id:?}: the catalogue has no such base id; `bedrock-inference models` lists them"

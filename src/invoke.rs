@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bedrock_inference_adapters::contract::{Event, Piece};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use futures_util::{FutureExt, Stream};
-use tower::service_fn;
 
 use crate::call::{Call, CallService, Reply};
 use crate::config::RouteSetting;
@@ -21,7 +20,7 @@ use reading::Reading;
 /// The innermost service: one call, one attempt at its first target.
 #[must_use]
 pub fn invoke(bedrock: Arc<dyn Bedrock>, route: RouteSetting) -> CallService {
-    CallService::new(service_fn(move |call| attempt(Arc::clone(&bedrock), route, call)))
+    CallService::new(move |call| attempt(Arc::clone(&bedrock), route, call))
 }
 
 async fn attempt(bedrock: Arc<dyn Bedrock>, route: RouteSetting, call: Call) -> Result<Reply, Error> {

@@ -64,6 +64,12 @@ impl Catalog {
         Self { unknown, ..self }
     }
 
+    /// Whether there is a model by this base id.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.models.contains_key(id)
+    }
+
     /// Every model, in the order of the base ids.
     pub fn models(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.models.values()

@@ -115,7 +115,7 @@ mod tests {
     use http_body_util::{BodyExt, Full, StreamBody};
     use tonic::{Code, Status};
     use tonic_types::StatusExt;
-    use tower::{ServiceExt, service_fn};
+    use tower::ServiceExt;
 
     use super::*;
 
@@ -133,7 +133,7 @@ mod tests {
     async fn answered(
         inside: impl Fn() -> http::Response<Body> + Clone + Send + Sync + 'static,
     ) -> http::Response<Body> {
-        let service = HttpService::new(service_fn(move |_| std::future::ready(Ok(inside()))));
+        let service = HttpService::new(move |_| std::future::ready(Ok(inside())));
         let answer = catch_panic().layer(service).oneshot(http::Request::new(Body::empty())).await;
         answer.unwrap_or_else(|never| match never {})
     }

@@ -19,12 +19,12 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::layer::layer_fn;
-use tower::{Layer, ServiceBuilder, service_fn};
+use tower::{Layer, ServiceBuilder};
 
 use crate::call::Report;
 use crate::error::Error;
 use crate::principal::Authenticator;
-use crate::service::Shared;
+use crate::service::{self, Shared};
 
 pub use deadline::Arrival;
 pub use web::web;
@@ -54,26 +54,18 @@ pub fn edge(
         .layer(upload::upload(upload_timeout))
         // Next to the routes, which read the header that it takes away.
         .layer(plain_streams::plain_streams())
-        .layer(layer_fn(|routes: Routes| {
-            HttpService::new(service_fn(move |request| {
-                let mut routes = routes.clone();
-                async move { tower::Service::call(&mut routes, request).await }
-            }))
-        }))
+        .layer(layer_fn(HttpService::of::<Routes>))
 }
 
-/// A layer from a function of the service inside and the request.
+/// A layer from a function that always answers.
 fn layer<F, R>(around: F) -> impl Layer<HttpService, Service = HttpService> + Clone
 where
     F: Fn(HttpService, Request<Body>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
 {
-    layer_fn(move |inside: HttpService| {
-        let around = around.clone();
-        HttpService::new(service_fn(move |request| {
-            let answer = around(inside.clone(), request);
-            async move { Ok(answer.await) }
-        }))
+    service::layer(move |inside, request| {
+        let answer = around(inside, request);
+        async move { Ok(answer.await) }
     })
 }
 

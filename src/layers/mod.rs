@@ -11,11 +11,11 @@ mod validate;
 
 use std::future::Future;
 
-use tower::layer::layer_fn;
-use tower::{Layer, service_fn};
+use tower::Layer;
 
 use crate::call::{Call, CallService, Reply};
 use crate::error::Error;
+use crate::service;
 
 pub use first_content::first_content;
 pub use flight::{Flights, flight};
@@ -32,8 +32,5 @@ where
     F: Fn(CallService, Call) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<Reply, Error>> + Send + 'static,
 {
-    layer_fn(move |inside: CallService| {
-        let around = around.clone();
-        CallService::new(service_fn(move |call| around(inside.clone(), call)))
-    })
+    service::layer(around)
 }
