@@ -7,7 +7,7 @@ use bedrock_inference_emulator::Pace;
 use bedrock_inference_proto::v1::{CallOptions, ConverseStreamRequest, OnDisconnect};
 use tonic::{Code, Request};
 
-use crate::stage::{CLAUDE, Stage, ask, ask_stream, reason, report, told};
+use crate::stage::{CLAUDE, Stage, ask, ask_stream, failure, reason, report, told};
 
 fn with_policy(policy: OnDisconnect) -> ConverseStreamRequest {
     let options = CallOptions { on_disconnect: policy.into(), ..CallOptions::default() };
@@ -103,15 +103,7 @@ async fn the_callers_deadline_is_deadline_exceeded_before_and_after_content() {
                 assert!(!opened, "{fault}: {status:?}");
                 status
             }
-            Ok(stream) => {
-                let mut stream = stream.into_inner();
-                loop {
-                    match stream.message().await {
-                        Ok(message) => assert!(message.is_some(), "{fault}: ended OK"),
-                        Err(status) => break status,
-                    }
-                }
-            }
+            Ok(stream) => failure(stream, fault).await,
         };
         assert_eq!(
             (status.code(), reason(&status).as_str()),

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 use tonic::{Code, Request};
 
-use crate::stage::{CLAUDE, NOVA, Stage, ask, ask_stream, reason, report};
+use crate::stage::{CLAUDE, NOVA, Stage, ask, ask_stream, failure, reason, report};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -83,15 +83,7 @@ async fn the_callers_deadline_is_the_callers() {
         // The client's own clock is not asked.
         let status = match stage.clockless().converse_stream(request).await {
             Err(status) => status,
-            Ok(response) => {
-                let mut stream = response.into_inner();
-                loop {
-                    match stream.message().await {
-                        Ok(message) => assert!(message.is_some(), "{fault}: the stream ended well"),
-                        Err(status) => break status,
-                    }
-                }
-            }
+            Ok(response) => failure(response, fault).await,
         };
         assert_eq!(
             (status.code(), reason(&status).as_str()),

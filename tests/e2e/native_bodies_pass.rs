@@ -9,7 +9,7 @@ use prost_types::value::Kind;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::stage::{CLAUDE, NOVA, Stage, reason, report};
+use crate::stage::{CLAUDE, NOVA, Stage, failure, reason, report};
 
 const TITAN: &str = "amazon.titan-text-express-v1";
 
@@ -158,15 +158,7 @@ async fn a_native_stream_without_its_end_is_aborted() {
             };
             let status = match stage.inference().invoke_model_stream(request).await {
                 Err(status) => status,
-                Ok(stream) => {
-                    let mut stream = stream.into_inner();
-                    loop {
-                        match stream.message().await {
-                            Ok(message) => assert!(message.is_some(), "{model} {fault}: ended OK"),
-                            Err(status) => break status,
-                        }
-                    }
-                }
+                Ok(stream) => failure(stream, &format!("{model} {fault}")).await,
             };
             assert_eq!((status.code(), reason(&status)), (code, expected.to_owned()), "{model} {fault}");
             assert_eq!(report(&status).attempts.len(), 1, "{model} {fault}");

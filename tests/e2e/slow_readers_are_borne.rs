@@ -16,7 +16,7 @@ use tonic_types::StatusExt;
 
 use crate::apart::{Apart, Caller, MIB};
 use crate::raw_http2::{DATA, INITIAL_WINDOW_SIZE, Raw, call, window_update};
-use crate::stage::{NOVA, Stage, ask, ask_stream, reason};
+use crate::stage::{NOVA, Stage, answer_of, ask, ask_stream, reason};
 use crate::the_edge_speaks_grpc::raw::{CONVERSE, CONVERSE_STREAM, framed};
 
 /// What a slow reader lets come of each stream.
@@ -39,16 +39,6 @@ fn deltas(many: usize) -> Fault {
     events.push(event("messageStop", json!({"stopReason": "end_turn"})));
     events.push(event("metadata", json!({"usage": usage, "metrics": {"latencyMs": 1}})));
     Fault::Events(events)
-}
-
-/// A whole answer of so many bytes.
-fn answer(bytes: usize) -> Fault {
-    Fault::Reply(json!({
-        "output": {"message": {"role": "assistant", "content": [{"text": "x".repeat(bytes)}]}},
-        "stopReason": "end_turn",
-        "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
-        "metrics": {"latencyMs": 1}
-    }))
 }
 
 /// A request for a stream, under this policy.
@@ -233,11 +223,11 @@ async fn large_answers_that_nobody_reads_are_let_go() {
     const ANSWER: usize = 8 << 20;
     let apart = Apart::open(&[("BEDROCK_INFERENCE_TIMEOUTS__SLOW_READER", "300ms")]).await;
     let mut client = InferenceClient::new(apart.channel().await).max_decoding_message_size(64 << 20);
-    apart.emulator.script(answer(ANSWER));
+    apart.emulator.script(answer_of(ANSWER));
     client.converse(ask(NOVA, "hello")).await.unwrap();
     let before = apart.resident();
     for _ in 0..CALLS {
-        apart.emulator.script(answer(ANSWER));
+        apart.emulator.script(answer_of(ANSWER));
     }
     let message = framed(&ask(NOVA, "hello"));
     let mut raw = stuck(apart.addr(), CALLS, |stream| call(stream, CONVERSE, &[], &message)).await;
@@ -266,7 +256,7 @@ async fn a_large_answer_is_not_slowed_down_by_its_pieces() {
         let mut client = InferenceClient::new(channel).max_decoding_message_size(64 << 20);
         let mut took = Vec::new();
         for _ in 0..9 {
-            stage.emulator.script(answer(ANSWER));
+            stage.emulator.script(answer_of(ANSWER));
             let began = Instant::now();
             client.converse(ask(NOVA, "hello")).await.unwrap();
             took.push(began.elapsed());

@@ -8,7 +8,7 @@ use bedrock_inference::app::{self, AppError};
 use bedrock_inference::config::{RouteSetting, Settings, UpstreamKind};
 use bedrock_inference::error::{DOMAIN, MAX_DETAILS, Reason};
 use bedrock_inference::upstream::{self, Bedrock};
-use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
+use bedrock_inference_emulator::{Emulator, Fault, Settings as EmulatorSettings};
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
 use bedrock_inference_proto::v1::models_client::ModelsClient;
 use bedrock_inference_proto::v1::{
@@ -17,11 +17,12 @@ use bedrock_inference_proto::v1::{
 };
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status, Streaming};
 use tonic_types::{ErrorInfo, StatusExt};
 
 pub const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -152,6 +153,27 @@ impl Raised {
         let service = tokio::spawn(app::run(settings, started, listener, shutdown.clone()));
         Self { emulator, addr, shutdown, service }
     }
+}
+
+/// How a stream fails that must not end well.
+pub async fn failure<M>(response: Response<Streaming<M>>, what: &str) -> Status {
+    let mut stream = response.into_inner();
+    loop {
+        match stream.message().await {
+            Ok(message) => assert!(message.is_some(), "{what}: ended OK"),
+            Err(status) => return status,
+        }
+    }
+}
+
+/// A whole answer of so many bytes.
+pub fn answer_of(bytes: usize) -> Fault {
+    Fault::Reply(json!({
+        "output": {"message": {"role": "assistant", "content": [{"text": "x".repeat(bytes)}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+        "metrics": {"latencyMs": 1}
+    }))
 }
 
 /// How a stream ended.

@@ -15,6 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::Code;
 
 use super::rpcs::{PROFILE, Rpc, ask_with};
+use crate::authority::Authority;
 use crate::stage::{NOVA, Stage, ask, reason, report, told};
 
 /// The port of somebody who says this to everyone, and hangs up.
@@ -32,9 +33,9 @@ async fn somebody_who_says(words: &'static [u8]) -> u16 {
 
 /// The port of a TLS server whose certificate nobody vouches for, and how many requests it has read.
 async fn somebody_unvouched_for() -> (u16, Arc<AtomicUsize>) {
-    let certificate = include_bytes!("self_signed/certificate.pem");
-    let chain = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("self_signed/key.pem")).unwrap();
+    let identity = Authority::new("nobody's").signs("bedrock");
+    let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bedrock_inference_emulator::{Fault, Pace};
+use bedrock_inference_emulator::Pace;
 use bedrock_inference_proto::v1::{CallOptions, ConverseStreamRequest, GetModelRequest, OnDisconnect};
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::Code;
 
 use crate::raw_http2::{DATA, INITIAL_WINDOW_SIZE, Raw, call, window_update};
-use crate::stage::{NOVA, Stage, ask, ask_stream};
+use crate::stage::{NOVA, Stage, answer_of, ask, ask_stream};
 use crate::the_edge_speaks_grpc::raw::{CONVERSE, framed};
 
 /// Calls that one connection may have at a time.
@@ -124,12 +123,7 @@ async fn a_burst_of_cancels_is_borne() {
 async fn small_window_updates_for_a_large_answer_are_borne() {
     const STEP: u32 = 4096;
     let stage = Stage::by_converse().await;
-    stage.emulator.script(Fault::Reply(json!({
-        "output": {"message": {"role": "assistant", "content": [{"text": "x".repeat(24 << 20)}]}},
-        "stopReason": "end_turn",
-        "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
-        "metrics": {"latencyMs": 1}
-    })));
+    stage.emulator.script(answer_of(24 << 20));
     let mut raw = Raw::open(stage.addr, &[(INITIAL_WINDOW_SIZE, 1 << 20)]).await;
     raw.to.say(&window_update(0, 1 << 20)).await;
     raw.to.say(&call(1, CONVERSE, &[], &framed(&ask(NOVA, "hello")))).await;

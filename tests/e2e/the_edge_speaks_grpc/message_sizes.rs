@@ -10,7 +10,7 @@ use prost::Message;
 use serde_json::json;
 use tonic::Code;
 
-use crate::stage::{NOVA, Stage, ask, ask_stream, reason, report, told};
+use crate::stage::{NOVA, Stage, answer_of, ask, ask_stream, reason, report, told};
 
 const LIMIT: usize = 32 << 20;
 const PICTURE: &[u8] = include_bytes!("../../../src/cli/demo/picture.png");
@@ -35,15 +35,6 @@ fn of_size(bytes: usize) -> ConverseRequest {
     let request = with_picture(bytes - overhead);
     assert_eq!(request.encoded_len(), bytes);
     request
-}
-
-fn answer_of(text: usize) -> Fault {
-    Fault::Reply(json!({
-        "output": {"message": {"role": "assistant", "content": [{"text": "x".repeat(text)}]}},
-        "stopReason": "end_turn",
-        "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
-        "metrics": {"latencyMs": 1}
-    }))
 }
 
 fn text(response: &ConverseResponse) -> &str {
