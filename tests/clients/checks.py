@@ -24,6 +24,6 @@ def run():
             place = traceback.extract_tb(error.__traceback__)[-1]
             print(f"FAIL {name}: {type(error).__name__} at line {place.lineno}: {str(error)[:2000]}")
         else:
-            print(f"ok   {name}" + (f": {remark}" if remark else ""))
+            print(f"ok   {name}" + (f": {remark}" if isinstance(remark, str) else ""))
     print(f"{len(CHECKS) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

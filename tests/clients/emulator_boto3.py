@@ -2,47 +2,20 @@
 
 import json
 import struct
-import sys
 import time
-import urllib.request
 import zlib
 
 import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-URL = sys.argv[1].rstrip("/")
+from checks import check, run
+from emulator import URL, client, http, script
+
 NOVA = "us.amazon.nova-pro-v1:0"
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 NOVA2 = "us.amazon.nova-2-lite-v1:0"
 TITAN = "amazon.titan-text-express-v1"
-
-client = boto3.client(
-    "bedrock-runtime",
-    region_name="us-east-1",
-    endpoint_url=URL,
-    aws_access_key_id="AKIDEXAMPLE",
-    aws_secret_access_key="secret",
-    config=Config(retries={"total_max_attempts": 1}, read_timeout=10),
-)
-
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-def http(method, path, body=None):
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(URL + path, data=data, method=method)
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
-
-
-def script(*faults):
-    http("POST", "/_emulator/script", {"faults": list(faults)})
 
 
 def user(*parts):
@@ -784,21 +757,4 @@ def pace_is_kept_and_reported():
         http("POST", "/_emulator/pace", {})
 
 
-def main():
-    passed = failed = 0
-    for function in CHECKS:
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-        except Exception as error:  # noqa: BLE001: every failure is reported, then counted
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__}: {error}")
-        else:
-            passed += 1
-            print(f"ok   {name}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+run()

@@ -7,17 +7,14 @@ must what the two make of the same reply. The members come from botocore's own s
 import base64
 import json
 import sys
-import urllib.request
-
-import boto3
-from botocore.config import Config
 
 from checks import check, run
 from conversations import conversations
+from emulator import client, http, script
 from reflected import Reflected
 from sampler import Sampler, members_of
 
-EMULATOR, SERVICE = sys.argv[1].rstrip("/"), sys.argv[2]
+SERVICE = sys.argv[2]
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 # A model of which the service knows nothing, so that it refuses nothing for its sake.
 ANY = "acme.everything-v1:0"
@@ -35,31 +32,12 @@ SHORT_EVENTS = [
     ["metadata", {"usage": USAGE, "metrics": {"latencyMs": 1}}],
 ]
 
-client = boto3.client(
-    "bedrock-runtime",
-    region_name="us-east-1",
-    endpoint_url=EMULATOR,
-    aws_access_key_id="AKIDEXAMPLE",
-    aws_secret_access_key="secret",
-    config=Config(retries={"total_max_attempts": 1}),
-)
 service = Reflected(SERVICE)
 sampler = Sampler()
 UNARY = client.meta.service_model.operation_model("Converse")
 STREAM = client.meta.service_model.operation_model("ConverseStream")
 EVENTS = STREAM.output_shape.members["stream"]
 EVENT_NAMES = [name for name in EVENTS.members if not name.endswith("Exception")]
-
-
-def http(method, path, body=None):
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(EMULATOR + path, data=data, method=method)
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
-
-
-def script(*faults):
-    http("POST", "/_emulator/script", {"faults": list(faults)})
 
 
 def last_call():
