@@ -108,9 +108,10 @@ impl Caller {
         Self { stop, luck, called, task }
     }
 
-    /// How many pairs there were since the luck was last taken.
+    /// How many pairs there were since the luck was last taken, good or bad.
     pub fn count(&self) -> usize {
-        self.luck.lock().unwrap().took.len()
+        let luck = self.luck.lock().unwrap();
+        luck.took.len() + luck.failures.len()
     }
 
     /// Waits for so many, and takes them.
@@ -122,9 +123,17 @@ impl Caller {
     }
 
     /// What has not been taken, once the last pair has ended.
-    pub async fn stop(self) -> Luck {
+    pub async fn stop(mut self) -> Luck {
         self.stop.store(true, Ordering::Relaxed);
-        self.task.await.unwrap();
+        (&mut self.task).await.unwrap();
         std::mem::take(&mut self.luck.lock().unwrap())
+    }
+}
+
+/// A caller that outlived its test would fail without a pause, since its connection ends before it: nothing of it
+/// would ever yield.
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
