@@ -19,6 +19,8 @@ pub struct Target {
     pub inference_profile: Option<String>,
     /// The region that is called.
     pub region: String,
+    /// The ARN of the IAM role that is assumed for the call; `None` for the gateway's own identity.
+    pub role: Option<String>,
 }
 
 /// Where the service stands: what an id that says neither region nor geography gets.
@@ -34,7 +36,13 @@ impl Target {
     /// A region, for what needs no model.
     #[must_use]
     pub fn region_only(region: &str) -> Self {
-        Self { entry: None, model_id: String::new(), inference_profile: None, region: region.to_owned() }
+        Self {
+            entry: None,
+            model_id: String::new(),
+            inference_profile: None,
+            region: region.to_owned(),
+            role: None,
+        }
     }
 
     /// The model and its adapter.
@@ -48,7 +56,13 @@ impl Target {
     /// By the bare id, the only one that AWS counts tokens for.
     pub(super) fn bare(entry: Arc<Entry>, id: &ModelId<'_>, home: &Home) -> Self {
         let region = id.region.unwrap_or(&home.region).to_owned();
-        Self { model_id: entry.model.id.clone(), entry: Some(entry), inference_profile: None, region }
+        Self {
+            model_id: entry.model.id.clone(),
+            entry: Some(entry),
+            inference_profile: None,
+            region,
+            role: None,
+        }
     }
 
     pub(super) fn new(entry: Arc<Entry>, asked: &str, id: &ModelId<'_>, home: &Home) -> Result<Self, Error> {
@@ -61,7 +75,7 @@ impl Target {
                 (profile.clone(), Some(profile))
             }
         };
-        Ok(Self { entry: Some(entry), model_id, inference_profile, region })
+        Ok(Self { entry: Some(entry), model_id, inference_profile, region, role: None })
     }
 }
 

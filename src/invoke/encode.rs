@@ -121,5 +121,11 @@ fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Reques
 }
 
 fn request(operation: Operation, target: &Target, body: impl Into<Content>) -> Request {
-    Request { operation, model_id: target.model_id.clone(), region: target.region.clone(), body: body.into() }
+    Request {
+        operation,
+        model_id: target.model_id.clone(),
+        region: target.region.clone(),
+        role: target.role.clone(),
+        body: body.into(),
+    }
 }

@@ -40,6 +40,8 @@ pub struct Request {
     pub model_id: String,
     /// The region to call.
     pub region: String,
+    /// The ARN of the IAM role to assume; `None` for the gateway's own identity.
+    pub role: Option<String>,
     /// The body, as it goes over the wire.
     pub body: Content,
 }

@@ -107,7 +107,8 @@ async fn a_request_that_cannot_even_be_built_is_a_bug_of_the_gateway() {
         upstream::start_on_emulator("http://127.0.0.1:9", &settings.aws, &settings.timeouts).unwrap();
     for model_id in ["", PROFILE] {
         let (operation, region) = (Operation::Converse, "us-east-1".to_owned());
-        let request = Request { operation, region, model_id: model_id.to_owned(), body: "{}".into() };
+        let request =
+            Request { operation, region, model_id: model_id.to_owned(), role: None, body: "{}".into() };
         let error = started.bedrock.send(request).await.err().unwrap();
         let expected = if model_id.is_empty() { Reason::ClientBug } else { Reason::UpstreamUnreachable };
         assert_eq!(error.reason, expected);
