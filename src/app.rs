@@ -1,6 +1,5 @@
 //! The service as a whole: its parts put together, served, and taken down in order.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -22,11 +21,11 @@ use tonic_health::server::HealthReporter;
 use tower::Layer;
 
 use crate::call::Clocks;
-use crate::catalog::{Catalog, Home};
-use crate::config::{ModelSettings, Settings};
+use crate::catalog::{Catalog, Home, Residency};
+use crate::config::Settings;
 use crate::edge::{HttpService, edge, web};
 use crate::grpc::Gateway;
-use crate::layers::Flights;
+use crate::layers::{Flights, TargetHealth};
 use crate::principal::Authenticator;
 use crate::server::{Certificates, Rules, serve};
 use crate::stack::{Parts, corridor};
@@ -104,13 +103,17 @@ pub async fn run(
     timeout(FAREWELL, served).await.unwrap_or(Ok(()))
 }
 
-/// Whether the catalogue has every model that the settings name.
+/// The catalogue as these settings make it, seen from `home`.
 ///
 /// # Errors
-/// The first that it has not.
-pub fn known(models: &BTreeMap<String, ModelSettings>, catalog: &Catalog) -> Result<(), String> {
-    match models.keys().find(|id| !catalog.has(id)) {
-        None => Ok(()),
+/// Models, aliases or places of the settings that are not there.
+pub fn catalog(settings: &Settings, home: &Home) -> Result<Catalog, String> {
+    let catalog = Catalog::built_in()?
+        .with_unknown(settings.unknown_models)
+        .within(Residency::new(&settings.residency)?)
+        .with_aliases(&settings.aliases, home)?;
+    match settings.models.keys().find(|id| !catalog.has(id)) {
+        None => Ok(catalog),
         Some(id) => Err(format!(
             "models.{id:?}: the catalogue has no such base id; `bedrock-inference models` lists them"
         )),
@@ -166,16 +169,16 @@ fn gateway(
     clocks: Clocks,
     flights: Flights,
 ) -> Result<Gateway, AppError> {
-    let catalog = Catalog::built_in().map_err(AppError::Config)?.with_unknown(settings.unknown_models);
-    known(&settings.models, &catalog).map_err(AppError::Config)?;
-    let catalog = Arc::new(catalog);
     let home = Home { region: started.region.clone(), geography: settings.aws.geography.clone() };
+    let catalog = Arc::new(catalog(settings, &home).map_err(AppError::Config)?);
     let corridor = corridor(Parts {
         catalog: Arc::clone(&catalog),
         home: home.clone(),
         route: settings.route,
         clocks,
         retry: settings.retry,
+        breaker: settings.breaker,
+        health: TargetHealth::default(),
         flights,
         bedrock: started.bedrock.clone(),
     });

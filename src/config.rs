@@ -2,6 +2,7 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod routing;
 mod server;
 mod timeouts;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
 
@@ -39,6 +41,12 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Attempts that a call may have.
     pub retry: RetrySettings,
+    /// When a target that fails is left alone.
+    pub breaker: BreakerSettings,
+    /// Regions and geographies that calls may reach; empty for all.
+    pub residency: Vec<String>,
+    /// Names for several targets.
+    pub aliases: BTreeMap<String, AliasSettings>,
     /// What is different for some models, by base id.
     pub models: BTreeMap<String, ModelSettings>,
     /// What is logged.
@@ -135,6 +143,9 @@ impl Default for Settings {
             server: ServerSettings::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
+            breaker: BreakerSettings::default(),
+            residency: Vec::new(),
+            aliases: BTreeMap::new(),
             models: BTreeMap::new(),
             log: LogSettings::default(),
         }
@@ -175,6 +186,7 @@ impl Settings {
             .separator("__")
             .list_separator(",")
             .with_list_parse_key("server.cors_origins")
+            .with_list_parse_key("residency")
             .try_parsing(true);
         let settings = builder.add_source(environment).build().and_then(config::Config::try_deserialize);
         let settings: Self = settings.map_err(|error| error.to_string())?;
@@ -189,6 +201,7 @@ impl Settings {
             .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
             .collect();
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
+        mistakes.extend(self.breaker.mistake());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 
@@ -202,7 +215,11 @@ impl Settings {
         let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
-        aws.into_iter().chain(retry).chain(server).chain(timeouts).chain(own).collect()
+        let breaker = self.breaker.too_small().map(|key| format!("breaker.{key}"));
+        let hedges = self.aliases.iter().filter(|(_, alias)| alias.too_small());
+        let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
+        let all = aws.into_iter().chain(retry).chain(breaker).chain(hedges);
+        all.chain(server).chain(timeouts).chain(own).collect()
     }
 }
 

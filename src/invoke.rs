@@ -17,7 +17,7 @@ use crate::upstream::{Bedrock, Body, Frame};
 use encode::encode;
 use reading::Reading;
 
-/// The innermost service: one call, one attempt at its first target.
+/// The innermost service: one call, one attempt at its target.
 #[must_use]
 pub fn invoke(bedrock: Arc<dyn Bedrock>, route: RouteSetting) -> CallService {
     CallService::new(move |call| attempt(Arc::clone(&bedrock), route, call))
@@ -26,8 +26,8 @@ pub fn invoke(bedrock: Arc<dyn Bedrock>, route: RouteSetting) -> CallService {
 async fn attempt(bedrock: Arc<dyn Bedrock>, route: RouteSetting, call: Call) -> Result<Reply, Error> {
     let (request, mut reading) = encode(&call, route)?;
     let response = bedrock.send(request).await?;
-    if let Some(id) = &response.request_id {
-        call.report.aws_request_id(id);
+    if let (Some(attempt), Some(id)) = (call.attempt, &response.request_id) {
+        call.report.aws_request_id(attempt, id);
     }
     reading.feed(&Piece::Head(&response.head))?;
     match response.body {

@@ -6,9 +6,11 @@ use tower::ServiceBuilder;
 
 use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
-use crate::config::{RetrySettings, RouteSetting};
+use crate::config::{BreakerSettings, RetrySettings, RouteSetting};
 use crate::invoke::invoke;
-use crate::layers::{Flights, first_content, flight, idle, record, resolve, retry, total, validate};
+use crate::layers::{
+    Flights, TargetHealth, attempts, first_content, flight, idle, record, resolve, total, validate,
+};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -24,6 +26,10 @@ pub struct Parts {
     pub clocks: Clocks,
     /// Attempts that a call may have.
     pub retry: RetrySettings,
+    /// When a target that fails is left alone.
+    pub breaker: BreakerSettings,
+    /// How every target does.
+    pub health: TargetHealth,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// Bedrock.
@@ -43,9 +49,9 @@ pub fn corridor(parts: Parts) -> CallService {
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
         .layer(flight(parts.flights, parts.clocks.clone()))
-        // [quota], [failover], [hedge]: they choose between targets, so they stand outside what is done with one.
-        // Another attempt at the same target, where the last one failed before its first content.
-        .layer(retry(parts.retry))
+        // [quota]: the tenant's tokens, whatever target they are spent at.
+        // Chooses between targets, and makes another attempt where one failed before its first content.
+        .layer(attempts(parts.retry, parts.breaker, parts.health))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
         .layer(record())
         // An attempt that never ends, though it may speak; inside its row, which tells so.

@@ -36,7 +36,7 @@ impl Clocks {
     #[must_use]
     pub fn of(&self, call: &Call) -> Timeouts {
         let Table { usual, own } = &*self.0;
-        let entry = call.targets.first().and_then(|target| target.entry.as_ref());
+        let entry = call.targets.get(call.at).and_then(|target| target.entry.as_ref());
         entry.and_then(|entry| own.get(&entry.model.id)).copied().unwrap_or(*usual)
     }
 }

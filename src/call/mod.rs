@@ -8,6 +8,7 @@ mod report;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{OnDisconnect, Route};
@@ -22,7 +23,7 @@ use crate::service::Shared;
 pub use clocks::Clocks;
 pub use mistakes::refusal;
 pub use reply::{End, Events, Reply};
-pub use report::Report;
+pub use report::{AttemptId, Report};
 pub use request::{Asked, InvokeCall, Request};
 
 /// The corridor, or what is left of it: takes a call, gives its reply.
@@ -48,8 +49,20 @@ pub struct Call {
     pub route: Route,
     /// What becomes of paid work when the caller goes away.
     pub on_disconnect: OnDisconnect,
-    /// Where to send it; empty until `resolve`.
-    pub targets: Vec<Target>,
+    /// Where it may go, first choice first; empty until `resolve`.
+    pub targets: Arc<[Target]>,
+    /// Which of them the attempt is for.
+    pub at: usize,
+    /// Whether the attempt is made beside another one.
+    pub hedge: bool,
+    /// The attempt that is under way, once it is.
+    pub attempt: Option<AttemptId>,
+    /// How long a target may be silent until a second one is called beside it.
+    pub hedge_after: Option<Duration>,
+    /// Models or aliases to try behind what was asked for.
+    pub fallback_models: Vec<String>,
+    /// Calls of one session go to the same target.
+    pub session_id: Option<String>,
     /// Options that cannot be honoured; `validate` refuses them together with the rest.
     pub mistakes: Vec<Violation>,
     /// Cancelled when nobody waits for it any more.
@@ -76,11 +89,12 @@ impl Call {
         let options = asked.options.unwrap_or_default();
         let mut mistakes = Vec::new();
         if let Some(id) = &options.request_id {
-            match check_request_id(id) {
+            match check_id("options.requestId", id) {
                 None => report.named(id),
                 mistake => mistakes.extend(mistake),
             }
         }
+        mistakes.extend(options.session_id.as_ref().and_then(|id| check_id("options.sessionId", id)));
         mistakes.extend(options::check(&options, &report));
         let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
@@ -97,6 +111,7 @@ impl Call {
                 return Err(refusal(mistakes));
             }
         };
+        let route = options.route();
         let on_disconnect = match options.on_disconnect() {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
@@ -107,9 +122,15 @@ impl Call {
             deadline,
             model_asked,
             request,
-            route: options.route(),
+            route,
             on_disconnect,
-            targets: Vec::new(),
+            targets: Arc::new([]),
+            at: 0,
+            hedge: false,
+            attempt: None,
+            hedge_after: None,
+            fallback_models: options.fallback_models,
+            session_id: options.session_id,
             mistakes,
             left: CancellationToken::new(),
             report,
@@ -127,7 +148,7 @@ impl Call {
     /// # Errors
     /// The call has not been resolved: a bug of ours.
     pub fn target(&self) -> Result<&Target, Error> {
-        self.targets.first().ok_or_else(|| Error::new(Reason::Panic, "the call has no target"))
+        self.targets.get(self.at).ok_or_else(|| Error::new(Reason::Panic, "the call has no target"))
     }
 }
 
@@ -140,12 +161,12 @@ fn check_model_id(id: &str) -> Option<Violation> {
     Some(Violation { path: "modelId".to_owned(), description })
 }
 
-fn check_request_id(id: &str) -> Option<Violation> {
+fn check_id(path: &str, id: &str) -> Option<Violation> {
     if (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) {
         return None;
     }
     let length = id.len();
     let description =
         format!("has {length} bytes; 1 to 128 printable ASCII characters without spaces are accepted");
-    Some(Violation { path: "options.requestId".to_owned(), description })
+    Some(Violation { path: path.to_owned(), description })
 }

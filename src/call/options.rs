@@ -6,6 +6,9 @@ use bedrock_inference_proto::v1::{CachePolicy, CallOptions, OnDisconnect, Route}
 
 use super::Report;
 
+/// The most fallback models of a call.
+const MOST_FALLBACKS: usize = 5;
+
 /// Checks the options of one call; gives those that cannot be honoured.
 pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
     let mut mistakes = Vec::new();
@@ -26,6 +29,9 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
     for (path, value, unknown) in unknown {
         refuse(unknown, path, format!("is {value}, which this version does not know"));
     }
+    let fallbacks = options.fallback_models.len();
+    let description = format!("has {fallbacks} entries; at most {MOST_FALLBACKS} are accepted");
+    refuse(fallbacks > MOST_FALLBACKS, "options.fallbackModels", description);
     let description = "is set; this version keeps no accounts yet".to_owned();
     refuse(options.cost_cap_pico_usd.is_some(), "options.costCapPicoUsd", description);
     let description = "is CACHE_POLICY_ONLY; this version has no cache yet".to_owned();
@@ -33,7 +39,6 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
     let ignored = [
         ("options.cachePolicy", matches!(options.cache_policy(), CachePolicy::Use | CachePolicy::Refresh)),
         ("options.cacheTtl", options.cache_ttl.is_some()),
-        ("options.fallbackModels", !options.fallback_models.is_empty()),
         ("options.priority", options.priority != 0),
         ("options.labels", !options.labels.is_empty()),
     ];

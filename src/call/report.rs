@@ -17,13 +17,31 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub struct Report(Arc<Mutex<Notes>>);
 
+/// One attempt of a call, as its report counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptId(usize);
+
 #[derive(Debug)]
 struct Notes {
     report: CallReport,
+    /// What is told of an attempt only where it served or was the last one.
+    called: Vec<Called>,
+    /// The attempt that served.
+    served: Option<AttemptId>,
     arrived: Instant,
     dispatched: Option<Instant>,
     first_content: Option<Instant>,
     last_event: Option<Instant>,
+}
+
+/// What an attempt called, and how.
+#[derive(Debug, Default)]
+struct Called {
+    /// The base id.
+    model: String,
+    inference_profile: String,
+    route: Route,
+    route_reason: String,
 }
 
 impl Report {
@@ -37,6 +55,8 @@ impl Report {
         };
         Self(Arc::new(Mutex::new(Notes {
             report,
+            called: Vec::new(),
+            served: None,
             arrived,
             dispatched: None,
             first_content: None,
@@ -60,11 +80,12 @@ impl Report {
         model_id.clone_into(&mut self.notes().report.model_asked);
     }
 
-    /// Notes which side of Bedrock's API is used, and why.
-    pub fn route(&self, route: Route, reason: &str) {
-        let mut notes = self.notes();
-        notes.report.route = route.into();
-        reason.clone_into(&mut notes.report.route_reason);
+    /// Notes which side of Bedrock's API an attempt uses, and why.
+    pub fn route(&self, attempt: AttemptId, route: Route, reason: &str) {
+        if let Some(called) = self.notes().called.get_mut(attempt.0) {
+            called.route = route;
+            reason.clone_into(&mut called.route_reason);
+        }
     }
 
     /// Notes something that the caller should know.
@@ -102,20 +123,33 @@ impl Report {
         });
     }
 
-    /// Notes that the upstream is called now.
-    pub fn attempt_begins(&self, target: &Target) {
+    /// Notes a target that is left out although it was chosen, and why.
+    pub fn left_out(&self, target: &Target, why: &str) {
+        self.warn(Warning {
+            kind: WarningKind::TargetLeftOut.into(),
+            path: "modelId".to_owned(),
+            message: format!("{} in {} is left out: {why}", target.model_id, target.region),
+        });
+    }
+
+    /// Notes that the upstream is called now; beside another attempt that is still silent, where it is a hedge.
+    #[must_use]
+    pub fn attempt_begins(&self, target: &Target, hedge: bool) -> AttemptId {
         let mut notes = self.notes();
         notes.dispatched.get_or_insert_with(Instant::now);
-        if let Some(entry) = &target.entry {
-            entry.model.id.clone_into(&mut notes.report.model);
-        }
-        notes.report.inference_profile = target.inference_profile.clone().unwrap_or_default();
-        target.region.clone_into(&mut notes.report.region);
+        notes.called.push(Called {
+            model: target.entry.as_ref().map(|entry| entry.model.id.clone()).unwrap_or_default(),
+            inference_profile: target.inference_profile.clone().unwrap_or_default(),
+            ..Called::default()
+        });
         notes.report.attempts.push(Attempt {
             model_id: target.model_id.clone(),
             region: target.region.clone(),
+            role: target.role.clone().unwrap_or_default(),
+            hedge,
             ..Attempt::default()
         });
+        AttemptId(notes.called.len() - 1)
     }
 
     /// Whether the upstream has been called.
@@ -124,28 +158,25 @@ impl Report {
         self.notes().dispatched.is_some()
     }
 
-    /// Notes AWS's id of the attempt that is under way.
-    pub fn aws_request_id(&self, id: &str) {
-        let mut notes = self.notes();
-        id.clone_into(&mut notes.report.aws_request_id);
-        if let Some(attempt) = notes.report.attempts.last_mut() {
-            id.clone_into(&mut attempt.aws_request_id);
-        }
+    /// Notes AWS's id of an attempt.
+    pub fn aws_request_id(&self, attempt: AttemptId, id: &str) {
+        self.noted(attempt, |attempt| id.clone_into(&mut attempt.aws_request_id));
     }
 
-    /// Notes how the attempt that is under way ended, `began` being its start.
-    pub fn attempt_ends(&self, began: Instant, outcome: &str) {
-        let mut notes = self.notes();
-        notes.last_event = Some(Instant::now());
-        if let Some(attempt) = notes.report.attempts.last_mut() {
+    /// Notes how an attempt ended, `began` being its start.
+    pub fn attempt_ends(&self, attempt: AttemptId, began: Instant, outcome: &str) {
+        self.noted(attempt, |attempt| {
             outcome.clone_into(&mut attempt.outcome);
             attempt.duration = proto_duration(began.elapsed());
-        }
+        });
+        self.notes().last_event = Some(Instant::now());
     }
 
-    /// Notes that the first content has come.
-    pub fn first_content(&self) {
-        self.notes().first_content.get_or_insert_with(Instant::now);
+    /// Notes that the first content has come, and from which attempt.
+    pub fn first_content(&self, attempt: AttemptId) {
+        let mut notes = self.notes();
+        notes.first_content.get_or_insert_with(Instant::now);
+        notes.served = Some(attempt);
     }
 
     /// Notes what Bedrock counted.
@@ -158,6 +189,7 @@ impl Report {
     pub fn finish(&self) -> CallReport {
         let notes = self.notes();
         let mut report = notes.report.clone();
+        notes.name_server(&mut report);
         report.timings = Some(notes.timings(Instant::now()));
         report
     }
@@ -168,12 +200,35 @@ impl Report {
         crate::error::status(error, &self.finish())
     }
 
+    fn noted(&self, attempt: AttemptId, note: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = self.notes().report.attempts.get_mut(attempt.0) {
+            note(attempt);
+        }
+    }
+
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Notes {
+    /// Who served, or was tried last.
+    fn name_server(&self, report: &mut CallReport) {
+        let Some(at) = self.served.map(|served| served.0).or(self.called.len().checked_sub(1)) else {
+            return;
+        };
+        if let Some(called) = self.called.get(at) {
+            report.model.clone_from(&called.model);
+            report.inference_profile.clone_from(&called.inference_profile);
+            report.route = called.route.into();
+            report.route_reason.clone_from(&called.route_reason);
+        }
+        if let Some(attempt) = self.report.attempts.get(at) {
+            report.region.clone_from(&attempt.region);
+            report.aws_request_id.clone_from(&attempt.aws_request_id);
+        }
+    }
+
     /// Four parts that add up to the total; a part that was never reached is zero.
     fn timings(&self, now: Instant) -> Timings {
         let dispatched = self.dispatched.unwrap_or(now);
@@ -207,16 +262,17 @@ mod tests {
             let report = Report::begin(Instant::now());
             tokio::time::advance(Duration::from_millis(3)).await;
             let began = Instant::now();
+            let attempt = AttemptId(0);
             if reached > 0 {
                 report.notes().dispatched = Some(began);
                 tokio::time::advance(Duration::from_millis(50)).await;
             }
             if reached > 1 {
-                report.first_content();
+                report.first_content(attempt);
                 tokio::time::advance(Duration::from_millis(700)).await;
             }
             if reached > 2 {
-                report.attempt_ends(began, "OK");
+                report.attempt_ends(attempt, began, "OK");
                 tokio::time::advance(Duration::from_millis(9)).await;
             }
             let timings = report.finish().timings.unwrap_or_default();

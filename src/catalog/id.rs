@@ -1,7 +1,7 @@
 //! The forms that a model id can have.
 
 /// Prefixes of AWS's inference profiles, as its user guide and SDKs name them.
-const GEOGRAPHIES: [&str; 11] =
+pub(super) const GEOGRAPHIES: [&str; 11] =
     ["us", "eu", "apac", "jp", "au", "ca", "us-gov", "in", "sa", "amer", "global"];
 
 /// A model id, taken apart.
@@ -66,7 +66,7 @@ impl<'a> ModelId<'a> {
 }
 
 /// Whether it has the form of a region, such as `us-gov-west-1`. Clients are kept for each.
-fn is_region(text: &str) -> bool {
+pub(super) fn is_region(text: &str) -> bool {
     let mut words = text.split('-');
     let number =
         words.next_back().is_some_and(|word| word.len() == 1 && word.bytes().all(|b| b.is_ascii_digit()));

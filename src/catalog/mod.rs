@@ -1,6 +1,8 @@
 //! What is known of every model, and what a model id stands for.
 
+mod alias;
 mod id;
+mod residency;
 mod target;
 mod unknown;
 
@@ -10,9 +12,11 @@ use std::sync::Arc;
 use bedrock_inference_adapters::FAMILIES;
 use bedrock_inference_adapters::contract::{Model, ModelAdapter};
 
-use crate::config::UnknownModels;
+use crate::config::{AliasSettings, UnknownModels};
 use crate::error::{Error, Reason};
 
+pub use alias::Choice;
+pub use residency::Residency;
 pub use target::{Home, Target};
 
 use id::ModelId;
@@ -22,6 +26,8 @@ pub use id::is_prompt;
 #[derive(Debug)]
 pub struct Catalog {
     models: BTreeMap<String, Arc<Entry>>,
+    aliases: BTreeMap<String, Choice>,
+    residency: Residency,
     unknown: UnknownModels,
 }
 
@@ -55,13 +61,36 @@ impl Catalog {
                 }
             }
         }
-        Ok(Self { models, unknown: UnknownModels::Refuse })
+        Ok(Self {
+            models,
+            aliases: BTreeMap::new(),
+            residency: Residency::default(),
+            unknown: UnknownModels::Refuse,
+        })
     }
 
     /// The same with another answer to ids that it does not know.
     #[must_use]
     pub fn with_unknown(self, unknown: UnknownModels) -> Self {
         Self { unknown, ..self }
+    }
+
+    /// The same, reaching only these places.
+    #[must_use]
+    pub fn within(self, residency: Residency) -> Self {
+        Self { residency, ..self }
+    }
+
+    /// The same with these aliases, and the shipped ones whose names are not taken.
+    ///
+    /// # Errors
+    /// Every mistake of theirs, a line each.
+    pub fn with_aliases(
+        self,
+        settings: &BTreeMap<String, AliasSettings>,
+        home: &Home,
+    ) -> Result<Self, String> {
+        Ok(Self { aliases: alias::resolve(settings, &self, home)?, ..self })
     }
 
     /// Whether there is a model by this base id.
@@ -75,23 +104,56 @@ impl Catalog {
         self.models.values()
     }
 
+    /// Every alias and what it stands for, by name.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &Choice)> {
+        self.aliases.iter().map(|(name, choice)| (name.as_str(), choice))
+    }
+
+    /// What a call by this id or alias may reach from `home`.
+    ///
+    /// # Errors
+    /// Those of [`Catalog::resolve`].
+    pub fn choose(&self, asked: &str, home: &Home) -> Result<Choice, Error> {
+        match self.aliases.get(asked) {
+            Some(choice) => Ok(choice.clone()),
+            None => self.resolve(asked, home).map(Choice::from),
+        }
+    }
+
     /// What a call by this id reaches from `home`.
     ///
     /// # Errors
     /// `MODEL_NOT_FOUND` for an id that is not in the catalogue, `INFERENCE_PROFILE_REQUIRED` for a base id
-    /// of a model that is not sold in the home geography.
+    /// of a model that is not sold in the home geography, `REGION_NOT_ALLOWED` for what residency forbids.
     pub fn resolve(&self, asked: &str, home: &Home) -> Result<Target, Error> {
         let (entry, id) = self.find(asked)?;
-        Target::new(entry, asked, &id, home)
+        let target = Target::new(entry, asked, &id, home)?;
+        self.residency.check(&target).map(|()| target)
     }
 
-    /// What counting tokens by this id reaches: the bare id, whatever the model is sold through.
+    /// The home region, for what needs no model.
     ///
     /// # Errors
-    /// `MODEL_NOT_FOUND` for an id that is not in the catalogue.
+    /// `REGION_NOT_ALLOWED` where residency forbids it.
+    pub fn region_only(&self, home: &Home) -> Result<Target, Error> {
+        let target = Target::region_only(&home.region);
+        self.residency.check(&target).map(|()| target)
+    }
+
+    /// What counting tokens by this id or alias reaches: the bare id of the first choice, whatever the model is
+    /// sold through.
+    ///
+    /// # Errors
+    /// `MODEL_NOT_FOUND` for an id that is not in the catalogue, `REGION_NOT_ALLOWED` for what residency forbids.
     pub fn resolve_bare(&self, asked: &str, home: &Home) -> Result<Target, Error> {
-        let (entry, id) = self.find(asked)?;
-        Ok(Target::bare(entry, &id, home))
+        let target = match self.aliases.get(asked) {
+            Some(choice) => choice.first()?.clone().bare(),
+            None => {
+                let (entry, id) = self.find(asked)?;
+                Target::in_region(entry, &id, home)
+            }
+        };
+        self.residency.check(&target).map(|()| target)
     }
 
     fn find<'a>(&self, asked: &'a str) -> Result<(Arc<Entry>, ModelId<'a>), Error> {
@@ -112,7 +174,7 @@ impl Catalog {
         let near: Vec<_> = self.near(asked).collect();
         let hint = if near.is_empty() {
             "base model ids, inference profile ids and the ARNs of both are accepted, for the models that \
-             ListModels names; others, such as application inference profiles, pass where the gateway's operator \
+             ListModels names, and aliases of the configuration; others, such as application inference profiles, pass where the gateway's operator \
              has set unknown_models = \"warn\""
                 .to_owned()
         } else {
@@ -124,7 +186,7 @@ impl Catalog {
     /// Up to three ids near a misspelt one: those that hold it as it stands, then those that hold its words.
     fn near<'a>(&'a self, asked: &'a str) -> impl Iterator<Item = &'a str> {
         let words: Vec<_> = asked.split(['.', '-', ':', '/', ' ']).filter(|word| word.len() > 1).collect();
-        let ids = self.models.keys().rev().map(String::as_str);
+        let ids = self.models.keys().rev().chain(self.aliases.keys()).map(String::as_str);
         let ids = ids.filter(move |id| !words.is_empty() && words.iter().all(|word| id.contains(word)));
         let (whole, scattered): (Vec<_>, Vec<_>) = ids.partition(|id| id.contains(asked));
         whole.into_iter().chain(scattered).take(3)

@@ -21,6 +21,8 @@ pub struct Target {
     pub region: String,
     /// The ARN of the IAM role that is assumed for the call; `None` for the gateway's own identity.
     pub role: Option<String>,
+    /// Its share among the weights of an alias; 0 where targets are tried in their order.
+    pub weight: u32,
 }
 
 /// Where the service stands: what an id that says neither region nor geography gets.
@@ -42,7 +44,23 @@ impl Target {
             inference_profile: None,
             region: region.to_owned(),
             role: None,
+            weight: 0,
         }
+    }
+
+    /// Whether both stand for the same call of Bedrock.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.model_id, &self.region, &self.role) == (&other.model_id, &other.region, &other.role)
+    }
+
+    /// Whether a native body that is made for the other fits this one: of one family, where that has a form of
+    /// its own.
+    #[must_use]
+    pub fn takes_bodies_of(&self, other: &Self) -> bool {
+        let (Some(own), Some(other)) = (&self.entry, &other.entry) else { return false };
+        let family = own.adapter.family() == other.adapter.family() && own.adapter.converses();
+        own.model.id == other.model.id || family
     }
 
     /// The model and its adapter.
@@ -53,8 +71,14 @@ impl Target {
         self.entry.as_ref().ok_or_else(|| Error::new(Reason::Panic, "the target has no model"))
     }
 
-    /// By the bare id, the only one that AWS counts tokens for.
-    pub(super) fn bare(entry: Arc<Entry>, id: &ModelId<'_>, home: &Home) -> Self {
+    /// The same by the bare id, the only one that AWS counts tokens for.
+    pub(super) fn bare(self) -> Self {
+        let model_id = self.entry.as_ref().map_or(self.model_id, |entry| entry.model.id.clone());
+        Self { model_id, inference_profile: None, ..self }
+    }
+
+    /// By the bare id in its region.
+    pub(super) fn in_region(entry: Arc<Entry>, id: &ModelId<'_>, home: &Home) -> Self {
         let region = id.region.unwrap_or(&home.region).to_owned();
         Self {
             model_id: entry.model.id.clone(),
@@ -62,6 +86,7 @@ impl Target {
             inference_profile: None,
             region,
             role: None,
+            weight: 0,
         }
     }
 
@@ -75,7 +100,7 @@ impl Target {
                 (profile.clone(), Some(profile))
             }
         };
-        Ok(Self { entry: Some(entry), model_id, inference_profile, region, role: None })
+        Ok(Self { entry: Some(entry), model_id, inference_profile, region, role: None, weight: 0 })
     }
 }
 
@@ -100,7 +125,7 @@ fn completed(model: &Model, region: &str, home: &Home) -> Result<String, Error> 
 }
 
 /// A region's own geographies, the narrowest first; never `global`, which crosses borders.
-fn geographies(region: &str) -> Vec<&'static str> {
+pub(super) fn geographies(region: &str) -> Vec<&'static str> {
     match region {
         "ap-northeast-1" | "ap-northeast-3" => vec!["jp", "apac"],
         "ap-southeast-2" | "ap-southeast-4" => vec!["au", "apac"],

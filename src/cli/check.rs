@@ -3,7 +3,7 @@
 use super::serve::start_upstream;
 use super::{ConfigFile, Failure, show};
 use crate::app;
-use crate::catalog::Catalog;
+use crate::catalog::Home;
 use crate::config::{Settings, TlsSettings};
 use crate::edge;
 use crate::principal::Authenticator;
@@ -22,6 +22,7 @@ impl Check {
         let settings = Settings::load(self.file.config.as_deref());
         let settings = settings.inspect_err(|error| bad("configuration", error)).map_err(|_| failed(1))?;
         good("configuration", "every key is known");
+        let (upstream, region) = upstream(&settings).await;
         let checks = [
             (
                 "listener",
@@ -34,9 +35,9 @@ impl Check {
                     .map(|_| format!("{} origins", settings.server.cors_origins.len())),
             ),
             ("TLS", tls(&settings.server.tls).await),
-            ("models", models(&settings)),
+            ("models", models(&settings, &region)),
             ("log", telemetry::filter(&settings.log).map(|filter| format!("filter {filter}"))),
-            ("upstream", upstream(&settings).await),
+            ("upstream", upstream),
         ];
         let mistakes = checks.iter().filter(|(_, result)| result.is_err()).count();
         for (name, result) in &checks {
@@ -49,11 +50,13 @@ impl Check {
     }
 }
 
-fn models(settings: &Settings) -> Result<String, String> {
-    let catalog = Catalog::built_in()?;
-    app::known(&settings.models, &catalog)?;
+/// The catalogue as it is seen from this region.
+fn models(settings: &Settings, region: &str) -> Result<String, String> {
+    let home = Home { region: region.to_owned(), geography: settings.aws.geography.clone() };
+    let catalog = app::catalog(settings, &home)?;
+    let (models, aliases) = (catalog.models().count(), catalog.aliases().count());
     let own = settings.models.len();
-    Ok(format!("{} in the catalogue, {own} with settings of their own", catalog.models().count()))
+    Ok(format!("{models} in the catalogue, {own} with settings of their own, {aliases} aliases"))
 }
 
 async fn tls(settings: &TlsSettings) -> Result<String, String> {
@@ -65,17 +68,22 @@ async fn tls(settings: &TlsSettings) -> Result<String, String> {
     Ok(found.to_owned())
 }
 
-async fn upstream(settings: &Settings) -> Result<String, String> {
-    let (started, emulator) = start_upstream(settings).await.map_err(|failure| failure.message)?;
-    if let Some(emulator) = emulator {
-        emulator.shutdown().await;
-        return Ok("the emulator starts".to_owned());
-    }
-    match started.credentials.check().await {
-        Ok(()) => Ok(format!("region {}, credentials found", started.region)),
-        Err(Some(error)) => Err(error.to_string()),
-        Err(None) => Err("a credentials provider is configured but cannot be reached now".to_owned()),
-    }
+/// Whether Bedrock can be called, and the home region: where none is found, one from which the rest can be checked.
+async fn upstream(settings: &Settings) -> (Result<String, String>, String) {
+    let (started, emulator) = match start_upstream(settings).await {
+        Ok(started) => started,
+        Err(failure) => return (Err(failure.message), "us-east-1".to_owned()),
+    };
+    let found = match (emulator, started.credentials.check().await) {
+        (Some(emulator), _) => {
+            emulator.shutdown().await;
+            Ok("the emulator starts".to_owned())
+        }
+        (None, Ok(())) => Ok(format!("region {}, credentials found", started.region)),
+        (None, Err(Some(error))) => Err(error.to_string()),
+        (None, Err(None)) => Err("a credentials provider is configured but cannot be reached now".to_owned()),
+    };
+    (found, started.region)
 }
 
 fn failed(mistakes: usize) -> Failure {

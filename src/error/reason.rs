@@ -71,6 +71,8 @@ pub enum Billed {
 pub enum Retry {
     /// No.
     Never,
+    /// At another target only: at this one it would end the same way.
+    Elsewhere,
     /// Yes: the last one was not processed.
     Freely,
     /// Yes, once a call, though the last one may have been paid.
@@ -112,11 +114,15 @@ reasons! {
     /// The catalogue has no such model, or AWS has none.
     ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile Never,
     /// AWS does not know an id that the gateway itself has made.
-    CatalogMismatch "CATALOG_MISMATCH" Internal Midstream Nothing Futile Never,
+    CatalogMismatch "CATALOG_MISMATCH" Internal Midstream Nothing Futile Elsewhere,
     /// AWS has no such guardrail, or not in that version.
     GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream Nothing Futile Never,
     /// The model is only sold through inference profiles, and none fits.
     InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile Never,
+    /// The operator does not allow calls to reach there.
+    RegionNotAllowed "REGION_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
+    /// No target can serve now: their breakers are open.
+    NoRegionAvailable "NO_REGION_AVAILABLE" Unavailable Same Nothing millis(5000, 15000) Never,
     /// The caller's deadline has passed.
     ClientDeadline "CLIENT_DEADLINE" DeadlineExceeded Same Unknown Futile Never,
     /// The caller does not read what waits for it, or does not go on with its request.
@@ -144,15 +150,15 @@ reasons! {
     /// The conversation is longer than the model's context window.
     ContextWindowExceeded "CONTEXT_WINDOW_EXCEEDED" InvalidArgument Midstream Nothing Futile Never,
     /// The gateway's AWS identity may not call the model.
-    ModelAccessNotGranted "MODEL_ACCESS_NOT_GRANTED" FailedPrecondition Midstream Nothing Futile Never,
+    ModelAccessNotGranted "MODEL_ACCESS_NOT_GRANTED" FailedPrecondition Midstream Nothing Futile Elsewhere,
     /// The account has not agreed to the model's terms.
-    ModelAgreementMissing "MODEL_AGREEMENT_MISSING" FailedPrecondition Midstream Nothing Futile Never,
+    ModelAgreementMissing "MODEL_AGREEMENT_MISSING" FailedPrecondition Midstream Nothing Futile Elsewhere,
     /// The account has agreed to the model's terms, and AWS is still noting it down.
-    ModelAgreementPending "MODEL_AGREEMENT_PENDING" Unavailable Midstream Nothing about(120) Never,
+    ModelAgreementPending "MODEL_AGREEMENT_PENDING" Unavailable Midstream Nothing about(120) Elsewhere,
     /// The gateway's AWS credentials are missing, expired or wrong.
     UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream Nothing about(5) Never,
     /// A service quota of the account.
-    UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream Nothing about(60) Never,
+    UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream Nothing about(60) Elsewhere,
     /// The same token was used with other parameters.
     UpstreamConflict "UPSTREAM_CONFLICT" Aborted Midstream Nothing Futile Never,
     /// The model's stream failed.

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Caller, Gateway, raw_message};
 use crate::call::{Call, Report, Request as Asked, refusal};
+use crate::catalog::Choice;
 use crate::error::{Error, Reason};
 use crate::layers::mistakes;
 
@@ -43,7 +44,7 @@ async fn count(
     let target = gateway.catalog.resolve_bare(&call.model_asked, &gateway.home)?;
     let by_aws = target.entry()?.model.can(Capability::CountTokens);
     // An estimate takes what AWS would count, and nothing else.
-    call.targets = vec![target];
+    call.targets = Choice::from(target).targets;
     let mistakes = mistakes(&call)?;
     if !mistakes.is_empty() {
         return Err(refusal(mistakes));

@@ -15,7 +15,7 @@ use crate::config::RouteSetting;
 use crate::error::Error;
 use crate::upstream::{Operation, Request};
 
-/// The upstream's request for a call's first target, and what will read its reply.
+/// The upstream's request for an attempt's target, and what will read its reply.
 ///
 /// # Errors
 /// `INVALID_REQUEST` with every member that the wire cannot say.
@@ -42,7 +42,7 @@ fn converse(
     route: RouteSetting,
 ) -> Result<(Request, Reading), Error> {
     let (encoded, route, reason) = choose(target.entry()?, conversation, call.route, route)?;
-    call.report.route(route, &reason);
+    note_route(call, route, &reason);
     let (operation, body) = match (encoded.wire, conversation.mode) {
         (Wire::Converse { body }, Mode::Unary) => (Operation::Converse, body),
         (Wire::Converse { body }, Mode::Stream) => (Operation::ConverseStream, body),
@@ -102,7 +102,7 @@ fn native_if_listed(entry: &Entry, conversation: &ConverseCall) -> Result<Chosen
 
 fn invoke(call: &Call, target: &Target, native: &InvokeCall) -> Result<(Request, Reading), Error> {
     let entry = target.entry()?;
-    call.report.route(Route::Native, "the body is native");
+    note_route(call, Route::Native, "the body is native");
     let operation = match native.mode {
         Mode::Unary => Operation::InvokeModel(native.headers.clone()),
         Mode::Stream => Operation::InvokeModelStream(native.headers.clone()),
@@ -118,6 +118,12 @@ fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Reques
     let body = codec::write(verdict).map_err(AdapterError::from)?;
     let operation = Operation::ApplyGuardrail { identifier, version };
     Ok((request(operation, target, body), Reading::raw(Box::new(BedrockMeter::default()))))
+}
+
+fn note_route(call: &Call, route: Route, reason: &str) {
+    if let Some(attempt) = call.attempt {
+        call.report.route(attempt, route, reason);
+    }
 }
 
 fn request(operation: Operation, target: &Target, body: impl Into<Content>) -> Request {

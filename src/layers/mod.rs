@@ -1,11 +1,11 @@
 //! The layers of the corridor, one file each. `stack.rs` puts them in order and says why.
 
+mod attempts;
 mod first_content;
 mod flight;
 mod idle;
 mod record;
 mod resolve;
-mod retry;
 mod total;
 mod validate;
 
@@ -17,12 +17,12 @@ use crate::call::{Call, CallService, Reply};
 use crate::error::Error;
 use crate::service;
 
+pub use attempts::{TargetHealth, attempts};
 pub use first_content::first_content;
 pub use flight::{Flights, flight};
 pub use idle::idle;
 pub use record::record;
 pub use resolve::resolve;
-pub use retry::retry;
 pub use total::total;
 pub use validate::{mistakes, validate};
 

@@ -6,32 +6,33 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
-use crate::call::{CallService, End, Reply, Report};
+use crate::call::{AttemptId, CallService, End, Reply, Report};
 use crate::catalog::Target;
 use crate::error::{Error, Reason};
 
 /// Writes one attempt into the report, however it ends.
 pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
-    layer(|inside, call| async move {
+    layer(|inside, mut call| async move {
         let target = call.target()?.clone();
         let (report, began) = (call.report.clone(), Instant::now());
-        report.attempt_begins(&target);
+        let attempt = report.attempt_begins(&target, call.hedge);
+        call.attempt = Some(attempt);
         let asked = call.model_asked.clone();
         let named = move |error: Error| named(error, &asked, &target);
-        let mut unanswered = Unanswered(Some((report.clone(), began)));
+        let mut unanswered = Unanswered(Some((report.clone(), attempt, began)));
         let answer = inside.oneshot(call).await;
         unanswered.0 = None;
         match answer {
             Err(error) => {
                 let error = named(error);
                 if let Some(id) = &error.upstream.request_id {
-                    report.aws_request_id(id);
+                    report.aws_request_id(attempt, id);
                 }
-                report.attempt_ends(began, &error.reason.name(false));
+                report.attempt_ends(attempt, began, &error.reason.name(false));
                 Err(error)
             }
             Ok(reply) => {
-                report.first_content();
+                report.first_content(attempt);
                 let counted = report.clone();
                 let events = reply.events.map(move |event| {
                     // Noted as it passes: a stream that fails behind it has a known usage all the same.
@@ -41,9 +42,9 @@ pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
                     event.map_err(&named)
                 });
                 Ok(Reply::new(events).on_end(move |end| match end {
-                    End::Complete => report.attempt_ends(began, "OK"),
-                    End::Failed(error) => report.attempt_ends(began, &error.reason.name(true)),
-                    End::Dropped => report.attempt_ends(began, &dropped()),
+                    End::Complete => report.attempt_ends(attempt, began, "OK"),
+                    End::Failed(error) => report.attempt_ends(attempt, began, &error.reason.name(true)),
+                    End::Dropped => report.attempt_ends(attempt, began, &dropped()),
                 }))
             }
         }
@@ -68,12 +69,12 @@ fn named(mut error: Error, asked: &str, target: &Target) -> Error {
 }
 
 /// An attempt that nobody has answered yet; dropped as such, its caller went away or was given up.
-struct Unanswered(Option<(Report, Instant)>);
+struct Unanswered(Option<(Report, AttemptId, Instant)>);
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        if let Some((report, began)) = self.0.take() {
-            report.attempt_ends(began, &dropped());
+        if let Some((report, attempt, began)) = self.0.take() {
+            report.attempt_ends(attempt, began, &dropped());
         }
     }
 }

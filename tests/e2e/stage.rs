@@ -144,6 +144,8 @@ impl Raised {
         let mut settings = Settings { upstream: UpstreamKind::Emulator, ..Settings::default() };
         // A scripted fault is for one attempt, and shall be seen.
         settings.retry.attempts = 1;
+        // And for no other call.
+        settings.breaker.open = Duration::ZERO;
         change(&mut settings);
         let mut started = upstream::start_on_emulator(&url, &settings.aws, &settings.timeouts).unwrap();
         started.bedrock = around(started.bedrock);

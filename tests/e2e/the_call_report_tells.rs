@@ -228,11 +228,10 @@ async fn timings_add_up_however_a_call_ends() {
 #[tokio::test]
 async fn an_option_that_is_not_acted_on_is_a_warning() {
     let stage = Stage::open().await;
-    let cases: [(&str, CallOptions); 6] = [
+    let cases: [(&str, CallOptions); 5] = [
         ("options.cachePolicy", CallOptions { cache_policy: CachePolicy::Use.into(), ..named("1") }),
         ("options.cachePolicy", CallOptions { cache_policy: CachePolicy::Refresh.into(), ..named("1") }),
         ("options.cacheTtl", CallOptions { cache_ttl: Some(Duration::default()), ..named("1") }),
-        ("options.fallbackModels", CallOptions { fallback_models: vec![CLAUDE.to_owned()], ..named("1") }),
         ("options.priority", CallOptions { priority: Priority::Batch.into(), ..named("1") }),
         (
             "options.labels",

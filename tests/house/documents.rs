@@ -114,6 +114,7 @@ fn every_reason_is_documented_as_it_is() {
         assert!(row[4].starts_with(&least), "{name} is repeated after {least}, not {}", row[4]);
         let own = match reason.retry() {
             Retry::Never => "no",
+            Retry::Elsewhere => "at another target",
             Retry::Freely => "yes",
             Retry::Once => "once",
             Retry::IfPaidTwice => "once, with `retry.pay_twice`",

@@ -12,7 +12,8 @@ pub struct CallOptions {
     /// How long an answer stored by this call may be used.
     #[prost(message, optional, tag = "3")]
     pub cache_ttl: ::core::option::Option<::prost_types::Duration>,
-    /// Models to try in this order when the first cannot serve.
+    /// Models or aliases to try in this order when what was asked for cannot serve; at most 5. For InvokeModel those of
+    /// the same family, since the body is made for one.
     #[prost(string, repeated, tag = "4")]
     pub fallback_models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// What happens to the upstream call when the caller goes away. Default: DRAIN.
@@ -33,6 +34,10 @@ pub struct CallOptions {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Calls of one session go to the same target of a weighted alias as long as it serves, so that its prompt cache stays
+    /// warm: 1 to 128 printable ASCII characters. Default: what stands before the first cache point, if there is one.
+    #[prost(string, optional, tag = "10")]
+    pub session_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// What the gateway did around a call. The last message of a stream, a member of every reply, and a detail of
 /// every error.
@@ -95,6 +100,12 @@ pub struct Attempt {
     pub outcome: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "5")]
     pub duration: ::core::option::Option<::prost_types::Duration>,
+    /// Whether it was begun while another one was still silent. Both may be billed.
+    #[prost(bool, tag = "6")]
+    pub hedge: bool,
+    /// The IAM role that was assumed for it; empty for the gateway's own identity.
+    #[prost(string, tag = "7")]
+    pub role: ::prost::alloc::string::String,
 }
 /// Token counts by disjoint class: no token is in two of them, whatever the family counts where.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -398,6 +409,8 @@ pub enum WarningKind {
     MalformedToolInput = 3,
     /// A member that the model may refuse: the catalogue does not know the model, so it could not be checked.
     UnknownModel = 4,
+    /// A target of an alias, or a fallback model, that cannot take the request; the others were left.
+    TargetLeftOut = 5,
 }
 impl WarningKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -411,6 +424,7 @@ impl WarningKind {
             Self::UnknownMember => "WARNING_KIND_UNKNOWN_MEMBER",
             Self::MalformedToolInput => "WARNING_KIND_MALFORMED_TOOL_INPUT",
             Self::UnknownModel => "WARNING_KIND_UNKNOWN_MODEL",
+            Self::TargetLeftOut => "WARNING_KIND_TARGET_LEFT_OUT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -421,6 +435,7 @@ impl WarningKind {
             "WARNING_KIND_UNKNOWN_MEMBER" => Some(Self::UnknownMember),
             "WARNING_KIND_MALFORMED_TOOL_INPUT" => Some(Self::MalformedToolInput),
             "WARNING_KIND_UNKNOWN_MODEL" => Some(Self::UnknownModel),
+            "WARNING_KIND_TARGET_LEFT_OUT" => Some(Self::TargetLeftOut),
             _ => None,
         }
     }
@@ -3389,12 +3404,12 @@ pub struct ListModelsResponse {
 /// Which model to find.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetModelRequest {
-    /// A base model id, an inference profile id, or the full ARN of either.
+    /// A base model id, an inference profile id, the full ARN of either, or an alias of the configuration.
     #[prost(string, tag = "1")]
     pub model_id: ::prost::alloc::string::String,
 }
 /// The model, and what a call by that id would reach.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetModelResponse {
     #[prost(message, optional, tag = "1")]
     pub model: ::core::option::Option<Model>,
@@ -3404,6 +3419,24 @@ pub struct GetModelResponse {
     /// The region that would be called.
     #[prost(string, tag = "3")]
     pub region: ::prost::alloc::string::String,
+    /// Everything that a call could reach, where the id is an alias; the members above are of the first one.
+    #[prost(message, repeated, tag = "4")]
+    pub targets: ::prost::alloc::vec::Vec<ModelTarget>,
+}
+/// One target of an alias.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelTarget {
+    /// The id that Bedrock would be called with.
+    #[prost(string, tag = "1")]
+    pub resolved_model_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub region: ::prost::alloc::string::String,
+    /// Its share among the weights of all; 0 where targets are tried in their order.
+    #[prost(uint32, tag = "3")]
+    pub weight: u32,
+    /// The IAM role that is assumed for it; empty for the gateway's own identity.
+    #[prost(string, tag = "4")]
+    pub role: ::prost::alloc::string::String,
 }
 /// A model of the catalogue.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,213 @@
+//! Aliases: names that stand for several targets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Catalog, Home, Target};
+use crate::config::{AliasSettings, TargetSettings};
+use crate::error::{Error, Reason};
+
+/// What a call may reach, first choice first, or by weight where the targets have one. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Never empty.
+    pub targets: Arc<[Target]>,
+    /// How long one may be silent until a second one is called beside it; `None` for never.
+    pub hedge_after: Option<Duration>,
+}
+
+/// The most targets of an alias.
+const MOST_TARGETS: usize = 16;
+
+/// Aliases that are there without being configured: the models of one class, the newest first.
+const SHIPPED: [(&str, &[&str]); 3] = [
+    (
+        "economy",
+        &[
+            "anthropic.claude-haiku-5-5",
+            "anthropic.claude-haiku-4-5-20251001-v1:0",
+            "amazon.nova-2-lite-v1:0",
+            "amazon.nova-lite-v1:0",
+        ],
+    ),
+    (
+        "balanced",
+        &["anthropic.claude-sonnet-5-5", "anthropic.claude-sonnet-5", "anthropic.claude-sonnet-4-6"],
+    ),
+    ("best", &["anthropic.claude-opus-5-5", "anthropic.claude-opus-5", "anthropic.claude-opus-4-8"]),
+];
+
+impl Choice {
+    /// The first choice.
+    ///
+    /// # Errors
+    /// There is none: a bug of ours.
+    pub fn first(&self) -> Result<&Target, Error> {
+        self.targets.first().ok_or_else(|| Error::new(Reason::Panic, "a choice has no targets"))
+    }
+}
+
+impl From<Target> for Choice {
+    fn from(target: Target) -> Self {
+        Self { targets: Arc::new([target]), hedge_after: None }
+    }
+}
+
+/// The aliases of the configuration, and those that are shipped where it has none of their name.
+///
+/// A target of the configuration must be there; of the shipped ones those are left out that `home` cannot reach.
+///
+/// # Errors
+/// Every mistake of the configuration, a line each.
+pub(super) fn resolve(
+    settings: &BTreeMap<String, AliasSettings>,
+    catalog: &Catalog,
+    home: &Home,
+) -> Result<BTreeMap<String, Choice>, String> {
+    let (mut aliases, mut mistakes) = (BTreeMap::new(), Vec::new());
+    for (name, alias) in settings {
+        match configured(alias, catalog, home) {
+            _ if !is_name(name) => mistakes.push(format!(
+                "aliases.{name:?}: 1 to 64 of a-z, 0-9, - and _ are accepted as a name, so that it is no model id"
+            )),
+            Ok(choice) => drop(aliases.insert(name.clone(), choice)),
+            Err(mistake) => mistakes.push(format!("aliases.{name}.{mistake}")),
+        }
+    }
+    for (name, models) in SHIPPED {
+        let reached = models.iter().filter_map(|model| catalog.resolve(model, home).ok());
+        let targets: Arc<[Target]> = reached.collect();
+        if !targets.is_empty() {
+            aliases.entry(name.to_owned()).or_insert(Choice { targets, hedge_after: None });
+        }
+    }
+    if mistakes.is_empty() { Ok(aliases) } else { Err(mistakes.join("\n")) }
+}
+
+fn configured(alias: &AliasSettings, catalog: &Catalog, home: &Home) -> Result<Choice, String> {
+    let count = alias.targets.len();
+    if !(1..=MOST_TARGETS).contains(&count) {
+        return Err(format!("targets: there are {count}; 1 to {MOST_TARGETS} are accepted"));
+    }
+    let weighted = alias.targets.iter().filter(|target| target.weight.is_some()).count();
+    if weighted != 0 && weighted != count {
+        return Err(format!("targets: {weighted} of {count} have a weight; all or none may"));
+    }
+    let targets = alias.targets.iter().enumerate().map(|(at, target)| {
+        self::target(target, catalog, home).map_err(|mistake| format!("targets[{at}]{mistake}"))
+    });
+    let targets = targets.collect::<Result<_, _>>()?;
+    Ok(Choice { targets, hedge_after: alias.hedge_after })
+}
+
+fn target(settings: &TargetSettings, catalog: &Catalog, home: &Home) -> Result<Target, String> {
+    if settings.weight == Some(0) {
+        return Err(".weight: is 0; at least 1 is accepted".to_owned());
+    }
+    if let Some(role) = settings.role.as_deref().filter(|role| !is_role(role)) {
+        return Err(format!(".role: {role:?} is no ARN of an IAM role"));
+    }
+    let there = match &settings.region {
+        Some(region) if !super::id::is_region(region) => {
+            return Err(format!(".region: {region:?} is no region"));
+        }
+        // Another region has a geography of its own.
+        Some(region) if *region != home.region => Home { region: region.clone(), geography: None },
+        _ => home.clone(),
+    };
+    let found =
+        catalog.resolve(&settings.model, &there).map_err(|error| format!(".model: {}", error.context))?;
+    match &settings.region {
+        Some(region) if *region != found.region => {
+            Err(format!(".region: is {region}, and the model's ARN is of {}", found.region))
+        }
+        _ => Ok(Target { role: settings.role.clone(), weight: settings.weight.unwrap_or_default(), ..found }),
+    }
+}
+
+/// Whether it can be told from a model id, which always has a dot.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// `arn:aws:iam::123456789012:role/name`.
+fn is_role(arn: &str) -> bool {
+    let mut parts = arn.splitn(6, ':');
+    let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    parts.next() == Some("arn")
+        && parts.next().is_some_and(|partition| partition.starts_with("aws"))
+        && (parts.next(), parts.next()) == (Some("iam"), Some(""))
+        && parts.next().is_some_and(account)
+        && parts.next().and_then(|rest| rest.strip_prefix("role/")).is_some_and(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(region: &str) -> Home {
+        Home { region: region.to_owned(), geography: None }
+    }
+
+    fn aliases(toml: &str, region: &str) -> Result<BTreeMap<String, Choice>, String> {
+        let settings: BTreeMap<String, AliasSettings> = config::Config::builder()
+            .add_source(config::File::from_str(toml, config::FileFormat::Toml))
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(|error| error.to_string())?;
+        resolve(&settings, &Catalog::built_in()?, &home(region))
+    }
+
+    #[test]
+    fn every_shipped_alias_names_active_models_and_reaches_one_everywhere() -> Result<(), String> {
+        let catalog = Catalog::built_in()?;
+        for (name, models) in SHIPPED {
+            for model in models {
+                let status = catalog.models().find(|entry| entry.model.id == *model);
+                let status = status.map(|entry| entry.model.lifecycle.status.as_str());
+                assert_eq!(status, Some("active"), "{name}: {model}");
+            }
+        }
+        for region in ["us-east-1", "eu-central-1", "ap-northeast-1", "ap-southeast-2", "us-gov-west-1"] {
+            assert_eq!(aliases("", region)?.len(), SHIPPED.len(), "{region}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_target_elsewhere_gets_the_profile_of_its_own_geography() -> Result<(), String> {
+        let toml = "[eu-and-us]\ntargets = [{ model = \"anthropic.claude-sonnet-4-6\" }, \
+            { model = \"anthropic.claude-sonnet-4-6\", region = \"eu-central-1\", \
+              role = \"arn:aws:iam::123456789012:role/bedrock\" }]";
+        let aliases = aliases(toml, "us-east-1")?;
+        let targets = aliases.get("eu-and-us").into_iter().flat_map(|alias| alias.targets.iter());
+        let found: Vec<_> = targets
+            .map(|target| (target.model_id.as_str(), target.region.as_str(), target.role.is_some()))
+            .collect();
+        let expected = [
+            ("us.anthropic.claude-sonnet-4-6", "us-east-1", false),
+            ("eu.anthropic.claude-sonnet-4-6", "eu-central-1", true),
+        ];
+        assert_eq!(found, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let model = "model = \"amazon.nova-lite-v1:0\"";
+        for (toml, words) in [
+            ("[a]\ntargets = []".to_owned(), "aliases.a.targets: there are 0"),
+            (format!("[\"A B\"]\ntargets = [{{ {model} }}]"), "accepted as a name"),
+            (format!("[a]\ntargets = [{{ {model}, weight = 1 }}, {{ {model} }}]"), "1 of 2 have a weight"),
+            (format!("[a]\ntargets = [{{ {model}, weight = 0 }}]"), "targets[0].weight: is 0"),
+            (format!("[a]\ntargets = [{{ {model}, region = \"moon\" }}]"), "targets[0].region: \"moon\""),
+            (format!("[a]\ntargets = [{{ {model}, role = \"me\" }}]"), "targets[0].role: \"me\""),
+            ("[a]\ntargets = [{ model = \"nova\" }]".to_owned(), "targets[0].model: no model \"nova\""),
+        ] {
+            let mistake = aliases(&toml, "us-east-1").err().unwrap_or_default();
+            assert!(mistake.contains(words), "{toml}: {mistake:?}");
+        }
+    }
+}
