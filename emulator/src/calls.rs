@@ -153,6 +153,11 @@ impl Calls {
         self.book().counts
     }
 
+    /// The number of the last call that came.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.book().last_number
+    }
+
     /// Forgets every record and count. Calls still open will not be counted when they end.
     pub(crate) fn reset(&self) {
         let mut book = self.book();
@@ -220,6 +225,11 @@ pub(crate) struct OpenCall {
 }
 
 impl OpenCall {
+    /// The call's number in the book.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Records that the emulator gave all it meant to give.
     pub(crate) fn finish(&mut self) {
         self.end(CallEnd::Finished);

@@ -11,7 +11,8 @@
 //!   Converse is read in `prompt::converse`, the families' own bodies in `prompt::native`.
 //! - `answer` makes the one answer to a prompt; `guardrail`, `prompt_cache` and `tokens` do what the
 //!   service does around it.
-//! - `event_body` and `frames` are the stream on the wire, `pace` its speed, `faults` its misfortunes.
+//! - `event_body` and `frames` are the stream on the wire, `pace` its speed, `faults` its misfortunes,
+//!   `mix` how often they strike.
 //! - `calls` remembers what came in and how it ended; `control` shows and sets all this over HTTP.
 //! - `models` is the catalogue, `errors` the refusals.
 
@@ -25,6 +26,7 @@ mod faults;
 mod frames;
 mod guardrail;
 mod image_header;
+mod mix;
 mod models;
 mod operations;
 mod pace;
@@ -38,5 +40,6 @@ mod tokens;
 
 pub use calls::{CallEnd, CallRecord, Counts, Operation};
 pub use faults::{Fault, InvalidFault};
+pub use mix::{InvalidMix, Mix};
 pub use pace::Pace;
 pub use server::{Emulator, Settings};

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::calls::{CallRecord, Calls, Counts};
 use crate::faults::{Fault, Script};
+use crate::mix::{Mix, MixSetting};
 use crate::models::Catalogue;
 use crate::pace::{Pace, PaceSetting};
 use crate::prompt_cache::PromptCache;
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
     pub(crate) pace: PaceSetting,
     pub(crate) script: Script,
+    pub(crate) mix: MixSetting,
     pub(crate) calls: Arc<Calls>,
     pub(crate) prompt_cache: PromptCache,
     pub(crate) region: String,
@@ -73,6 +75,13 @@ struct Lifetime {
     stopping: CancellationToken,
     /// Everything ends now.
     aborting: CancellationToken,
+}
+
+impl Shared {
+    /// Sets the mix for the calls that come from now on.
+    pub(crate) fn set_mix(&self, mix: Mix) {
+        self.mix.set(mix, self.calls.last_number());
+    }
 }
 
 impl Emulator {
@@ -92,6 +101,7 @@ impl Emulator {
             catalogue: Catalogue::load()?,
             pace: PaceSetting::new(settings.pace),
             script: Script::default(),
+            mix: MixSetting::new(&settings.region),
             calls: Arc::new(Calls::default()),
             prompt_cache: PromptCache::default(),
             region: settings.region,
@@ -116,6 +126,11 @@ impl Emulator {
     /// Queues a fault for the next call that names none of its own.
     pub fn script(&self, fault: Fault) {
         self.shared.script.push(fault);
+    }
+
+    /// Sets the steady mix of faults for the calls that come from now on; `Mix::default()` for none.
+    pub fn set_mix(&self, mix: Mix) {
+        self.shared.set_mix(mix);
     }
 
     /// Sets the pace of the calls that start from now on.
