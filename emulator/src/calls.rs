@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::Notify;
 
+use crate::signature::Signer;
+
 /// The most calls kept; older ones are forgotten.
 const MAX_CALLS: usize = 1_000;
 
@@ -74,6 +76,8 @@ pub struct CallRecord {
     pub body: Bytes,
     /// Whether an `Authorization` header came along.
     pub authorized: bool,
+    /// The access key id that signed it; `None` without an AWS signature, as with bearer tokens.
+    pub access_key_id: Option<String>,
     /// The `amz-sdk-invocation-id` header.
     pub sdk_invocation_id: Option<String>,
     /// The `Accept` header.
@@ -134,6 +138,7 @@ impl Calls {
             model_id,
             body,
             authorized: headers.contains_key(http::header::AUTHORIZATION),
+            access_key_id: Signer::of(headers).map(|signer| signer.access_key_id.to_owned()),
             sdk_invocation_id: text("amz-sdk-invocation-id"),
             accept: text("accept"),
             end: CallEnd::Open,

@@ -123,6 +123,7 @@ fn call(record: &CallRecord) -> Value {
         "modelId": record.model_id,
         "body": String::from_utf8_lossy(&record.body),
         "authorized": record.authorized,
+        "accessKeyId": record.access_key_id,
         "sdkInvocationId": record.sdk_invocation_id,
         "accept": record.accept,
         "end": record.end.to_string(),

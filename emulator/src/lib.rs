@@ -5,6 +5,7 @@
 //!
 //! # Floor plan
 //! - `server` binds, accepts, shuts down; `service` turns a request into a call, `route` reads its path.
+//! - `regions` runs several at once, `signature` reads who signed a call and for which of them.
 //! - `operations` answers calls: faults first, then parse, validate, answer, render. One file an operation;
 //!   `operations::native` has the families' own replies, `operations::speech` the steps of every stream.
 //! - `prompt` is what a model is asked, whatever the wire format was; it also refuses what Bedrock refuses.
@@ -32,14 +33,17 @@ mod operations;
 mod pace;
 mod prompt;
 mod prompt_cache;
+mod regions;
 mod reply;
 mod route;
 mod server;
 mod service;
+mod signature;
 mod tokens;
 
 pub use calls::{CallEnd, CallRecord, Counts, Operation};
 pub use faults::{Fault, InvalidFault};
 pub use mix::{InvalidMix, Mix};
 pub use pace::Pace;
+pub use regions::Regions;
 pub use server::{Emulator, Settings};

@@ -33,6 +33,9 @@ pub struct Settings {
     pub pace: Pace,
     /// The AWS region to pretend to be. Default: `us-east-1`.
     pub region: String,
+    /// Whether a call that was signed for another region is refused, as Bedrock does. Default: no; of
+    /// [`Regions`](crate::Regions) every one does.
+    pub refuses_other_regions: bool,
 }
 
 impl Default for Settings {
@@ -41,6 +44,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             pace: Pace::default(),
             region: "us-east-1".to_owned(),
+            refuses_other_regions: false,
         }
     }
 }
@@ -63,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) calls: Arc<Calls>,
     pub(crate) prompt_cache: PromptCache,
     pub(crate) region: String,
+    pub(crate) refuses_other_regions: bool,
     /// Cancelled when the emulator shuts down: calls stalled on purpose end then.
     pub(crate) stopping: CancellationToken,
 }
@@ -90,7 +95,11 @@ impl Emulator {
     /// # Errors
     /// When the address cannot be bound, or the embedded catalogue cannot be read.
     pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        Self::on(TcpListener::bind(settings.listen).await?, settings)
+    }
+
+    /// Starts an emulator on a listener that is there already.
+    pub(crate) fn on(listener: TcpListener, settings: Settings) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let lifetime = Lifetime {
             tasks: TaskTracker::new(),
@@ -105,6 +114,7 @@ impl Emulator {
             calls: Arc::new(Calls::default()),
             prompt_cache: PromptCache::default(),
             region: settings.region,
+            refuses_other_regions: settings.refuses_other_regions,
             stopping: lifetime.stopping.clone(),
         });
         lifetime.tasks.spawn(accept(listener, Arc::clone(&shared), lifetime.clone()));
@@ -167,6 +177,12 @@ impl Emulator {
         self.lifetime.stopping.cancel();
         self.lifetime.tasks.close();
         self.lifetime.tasks.wait().await;
+    }
+
+    /// Breaks every connection off at once, and returns when the listener is closed and all tasks have ended.
+    pub async fn abort(self) {
+        self.lifetime.aborting.cancel();
+        self.shutdown().await;
     }
 }
 

@@ -116,6 +116,14 @@ impl Client {
         read(self.send(request.body(Full::new(body.to_string().into())).unwrap()).await.unwrap()).await
     }
 
+    /// Sends a POST signed by whom the header says.
+    pub async fn post_as(&mut self, path: &str, authorization: &str, body: &Value) -> Answer {
+        let request = Request::post(format!("http://emulator{path}"))
+            .header("host", "emulator")
+            .header("authorization", authorization);
+        read(self.send(request.body(Full::new(body.to_string().into())).unwrap()).await.unwrap()).await
+    }
+
     /// Calls InvokeModel and reads the whole answer.
     pub async fn invoke(&mut self, model: &str, body: &Value) -> Answer {
         self.post_with(&path(model, "invoke"), &[], body).await
