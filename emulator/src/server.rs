@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::calls::{CallRecord, Calls, Counts};
 use crate::faults::{Fault, Script};
+use crate::mix::{Mix, MixSetting};
 use crate::models::Catalogue;
 use crate::pace::{Pace, PaceSetting};
 use crate::prompt_cache::PromptCache;
@@ -32,6 +33,9 @@ pub struct Settings {
     pub pace: Pace,
     /// The AWS region to pretend to be. Default: `us-east-1`.
     pub region: String,
+    /// Whether a call that was signed for another region is refused, as Bedrock does. Default: no; of
+    /// [`Regions`](crate::Regions) every one does.
+    pub refuses_other_regions: bool,
 }
 
 impl Default for Settings {
@@ -40,6 +44,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             pace: Pace::default(),
             region: "us-east-1".to_owned(),
+            refuses_other_regions: false,
         }
     }
 }
@@ -58,9 +63,11 @@ pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
     pub(crate) pace: PaceSetting,
     pub(crate) script: Script,
+    pub(crate) mix: MixSetting,
     pub(crate) calls: Arc<Calls>,
     pub(crate) prompt_cache: PromptCache,
     pub(crate) region: String,
+    pub(crate) refuses_other_regions: bool,
     /// Cancelled when the emulator shuts down: calls stalled on purpose end then.
     pub(crate) stopping: CancellationToken,
 }
@@ -75,13 +82,24 @@ struct Lifetime {
     aborting: CancellationToken,
 }
 
+impl Shared {
+    /// Sets the mix for the calls that come from now on.
+    pub(crate) fn set_mix(&self, mix: Mix) {
+        self.mix.set(mix, self.calls.last_number());
+    }
+}
+
 impl Emulator {
     /// Starts an emulator; the listener is bound when this returns.
     ///
     /// # Errors
     /// When the address cannot be bound, or the embedded catalogue cannot be read.
     pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        Self::on(TcpListener::bind(settings.listen).await?, settings)
+    }
+
+    /// Starts an emulator on a listener that is there already.
+    pub(crate) fn on(listener: TcpListener, settings: Settings) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let lifetime = Lifetime {
             tasks: TaskTracker::new(),
@@ -92,9 +110,11 @@ impl Emulator {
             catalogue: Catalogue::load()?,
             pace: PaceSetting::new(settings.pace),
             script: Script::default(),
+            mix: MixSetting::new(&settings.region),
             calls: Arc::new(Calls::default()),
             prompt_cache: PromptCache::default(),
             region: settings.region,
+            refuses_other_regions: settings.refuses_other_regions,
             stopping: lifetime.stopping.clone(),
         });
         lifetime.tasks.spawn(accept(listener, Arc::clone(&shared), lifetime.clone()));
@@ -116,6 +136,11 @@ impl Emulator {
     /// Queues a fault for the next call that names none of its own.
     pub fn script(&self, fault: Fault) {
         self.shared.script.push(fault);
+    }
+
+    /// Sets the steady mix of faults for the calls that come from now on; `Mix::default()` for none.
+    pub fn set_mix(&self, mix: Mix) {
+        self.shared.set_mix(mix);
     }
 
     /// Sets the pace of the calls that start from now on.
@@ -152,6 +177,12 @@ impl Emulator {
         self.lifetime.stopping.cancel();
         self.lifetime.tasks.close();
         self.lifetime.tasks.wait().await;
+    }
+
+    /// Breaks every connection off at once, and returns when the listener is closed and all tasks have ended.
+    pub async fn abort(self) {
+        self.lifetime.aborting.cancel();
+        self.shutdown().await;
     }
 }
 

@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use crate::calls::Operation;
 use crate::control;
-use crate::errors::Failure;
+use crate::errors::{Failure, Outcome};
 use crate::operations::{self, Call};
 use crate::pace;
 use crate::reply::{self, ReplyBody};
 use crate::route::{self, Route};
 use crate::server::Shared;
+use crate::signature::Signer;
 
 /// The largest request body, in bytes.
 const MAX_BODY_BYTES: usize = 25_000_000;
@@ -63,7 +64,7 @@ struct Received {
     arrived: Instant,
 }
 
-/// Records a call and answers it, unless it is not even signed.
+/// Records a call and answers it, unless its signature is refused.
 async fn call(
     shared: &Arc<Shared>,
     operation: Operation,
@@ -73,10 +74,23 @@ async fn call(
 ) -> io::Result<Response<ReplyBody>> {
     let Received { headers, body, arrived } = request;
     let open = shared.calls.begin(operation, id.clone(), &headers, body.clone());
-    if !headers.contains_key(AUTHORIZATION) {
-        return Ok(reply::refusal(&missing_token(), Some(open)));
+    if let Err(failure) = authenticate(shared, &headers) {
+        return Ok(reply::refusal(&failure, Some(open)));
     }
     operations::answer(shared, Call { operation, id, version, headers, body, arrived, open }).await
+}
+
+/// Takes any credential but those it was told not to.
+fn authenticate(shared: &Shared, headers: &HeaderMap) -> Outcome<()> {
+    if !headers.contains_key(AUTHORIZATION) {
+        return Err(Failure::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
+    }
+    let region = Signer::of(headers).and_then(|signer| signer.region);
+    if shared.refuses_other_regions && region.is_some_and(|region| region != shared.region) {
+        let message = "Credential should be scoped to a valid region.";
+        return Err(Failure::new("InvalidSignatureException", message));
+    }
+    Ok(())
 }
 
 /// The whole body, a refusal when it is too large, or an error when the client went away.
@@ -93,8 +107,4 @@ async fn read(incoming: Incoming) -> io::Result<Result<Bytes, Failure>> {
 
 fn unknown_operation() -> Failure {
     Failure::new("UnknownOperationException", "The requested operation is not recognized by the service.")
-}
-
-fn missing_token() -> Failure {
-    Failure::new("MissingAuthenticationTokenException", "Missing Authentication Token")
 }
