@@ -2,14 +2,17 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod mistake;
+mod renewal;
 mod server;
 mod timeouts;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use server::{ServerSettings, TlsSettings};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
@@ -18,13 +21,16 @@ pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
 const PREFIX: &str = "BEDROCK_INFERENCE";
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the gRPC server listens.
     pub listen: SocketAddr,
     /// Whether a listener that other machines can reach may run without authentication.
     pub insecure: bool,
+    /// How often the configuration file is looked at for changes.
+    #[serde(with = "humantime_serde")]
+    pub reload: Duration,
     /// Which Bedrock is called.
     pub upstream: UpstreamKind,
     /// Which side of Bedrock's API conversations take that insist on none.
@@ -46,7 +52,7 @@ pub struct Settings {
 }
 
 /// Which Bedrock is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamKind {
     /// Amazon Bedrock.
@@ -56,7 +62,7 @@ pub enum UpstreamKind {
 }
 
 /// Which side of Bedrock's API conversations take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteSetting {
     /// Native where the family's adapter has every member on its tested list, else Converse.
@@ -68,7 +74,7 @@ pub enum RouteSetting {
 }
 
 /// What becomes of calls to models that the catalogue does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownModels {
     /// They are refused.
@@ -78,7 +84,7 @@ pub enum UnknownModels {
 }
 
 /// How Bedrock is reached. What is unset comes from where the AWS SDK looks for it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsSettings {
     /// The region to call.
@@ -94,7 +100,7 @@ pub struct AwsSettings {
 }
 
 /// Attempts that a call may have.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrySettings {
     /// Attempts in all; 1 for no repeat.
@@ -104,7 +110,7 @@ pub struct RetrySettings {
 }
 
 /// What is logged.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// Lines for people or for machines.
@@ -114,7 +120,7 @@ pub struct LogSettings {
 }
 
 /// The form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -128,6 +134,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             insecure: false,
+            reload: Duration::from_secs(10),
             upstream: UpstreamKind::Aws,
             route: RouteSetting::Auto,
             unknown_models: UnknownModels::Refuse,
@@ -165,9 +172,20 @@ impl Settings {
     /// # Errors
     /// What cannot be read, with the key and what would be accepted.
     pub fn load(file: Option<&Path>) -> Result<Self, String> {
+        let text = file.map(|path| {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+        });
+        Self::parse(text.transpose()?.as_deref())
+    }
+
+    /// Reads what stands in a file, if there is one, and the environment on top of it.
+    ///
+    /// # Errors
+    /// The same; lines and keys are named, and what stands in them is not.
+    pub fn parse(text: Option<&str>) -> Result<Self, String> {
         let mut builder = config::Config::builder();
-        if let Some(file) = file {
-            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        if let Some(text) = text {
+            builder = builder.add_source(config::File::from_str(text, config::FileFormat::Toml));
         }
         let environment = config::Environment::with_prefix(PREFIX)
             .source(Some(environment(variables())))
@@ -177,7 +195,7 @@ impl Settings {
             .with_list_parse_key("server.cors_origins")
             .try_parsing(true);
         let settings = builder.add_source(environment).build().and_then(config::Config::try_deserialize);
-        let settings: Self = settings.map_err(|error| error.to_string())?;
+        let settings: Self = settings.map_err(|error| mistake::told(&error))?;
         settings.check().map(|()| settings)
     }
 
@@ -202,7 +220,8 @@ impl Settings {
         let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
-        aws.into_iter().chain(retry).chain(server).chain(timeouts).chain(own).collect()
+        let reload = (self.reload < timeouts::SHORTEST).then(|| "reload".to_owned());
+        reload.into_iter().chain(aws).chain(retry).chain(server).chain(timeouts).chain(own).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
 use crate::config::{RetrySettings, RouteSetting};
 use crate::invoke::invoke;
-use crate::layers::{Flights, first_content, flight, idle, record, resolve, retry, total, validate};
+use crate::layers::{Budgets, Flights, first_content, flight, idle, record, resolve, retry, total, validate};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -24,6 +24,8 @@ pub struct Parts {
     pub clocks: Clocks,
     /// Attempts that a call may have.
     pub retry: RetrySettings,
+    /// The repeats that are left to each target.
+    pub budgets: Budgets,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// Bedrock.
@@ -45,7 +47,7 @@ pub fn corridor(parts: Parts) -> CallService {
         .layer(flight(parts.flights, parts.clocks.clone()))
         // [quota], [failover], [hedge]: they choose between targets, so they stand outside what is done with one.
         // Another attempt at the same target, where the last one failed before its first content.
-        .layer(retry(parts.retry))
+        .layer(retry(parts.retry, parts.budgets))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
         .layer(record())
         // An attempt that never ends, though it may speak; inside its row, which tells so.

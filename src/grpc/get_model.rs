@@ -3,15 +3,15 @@
 use bedrock_inference_proto::v1::{GetModelRequest, GetModelResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Gateway, list_models};
+use super::{Live, list_models};
 use crate::edge::Arrival;
 
 pub(super) fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: &Request<GetModelRequest>,
 ) -> Result<Response<GetModelResponse>, Status> {
     let refused = |error| Arrival::report(request.extensions()).status(&error);
-    let target = gateway.catalog.resolve(&request.get_ref().model_id, &gateway.home).map_err(refused)?;
+    let target = live.catalog.resolve(&request.get_ref().model_id, &live.home).map_err(refused)?;
     let entry = target.entry().map_err(refused)?;
     Ok(Response::new(GetModelResponse {
         model: Some(list_models::message(entry)),

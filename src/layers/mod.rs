@@ -22,7 +22,7 @@ pub use flight::{Flights, flight};
 pub use idle::idle;
 pub use record::record;
 pub use resolve::resolve;
-pub use retry::retry;
+pub use retry::{Budgets, retry};
 pub use total::total;
 pub use validate::{mistakes, validate};
 

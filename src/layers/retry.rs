@@ -13,15 +13,17 @@ use crate::call::CallService;
 use crate::config::RetrySettings;
 use crate::error::{Billed, Error, Repeat, Retry};
 
-use budget::Budgets;
+pub use budget::Budgets;
 
 /// Repeats an attempt whose failure is marked for it, as long as the target's budget, the caller's deadline and
 /// the caller last. Every attempt has its row in the report.
 ///
 /// Of several failures the one that may have cost the most is told: a caller must not take for free what an
 /// earlier attempt may have spent.
-pub fn retry(settings: RetrySettings) -> impl Layer<CallService, Service = CallService> + Clone {
-    let budgets = Budgets::default();
+pub fn retry(
+    settings: RetrySettings,
+    budgets: Budgets,
+) -> impl Layer<CallService, Service = CallService> + Clone {
     layer(move |inside, call| {
         let budgets = budgets.clone();
         async move {

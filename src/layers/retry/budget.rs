@@ -12,9 +12,9 @@ const FULL: u32 = 500;
 /// What an answer at the first attempt gives.
 const EARNED: u32 = 1;
 
-/// The budgets of every model in every region.
+/// The budgets of every model in every region; clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Budgets(Arc<Mutex<HashMap<Key, Budget>>>);
+pub struct Budgets(Arc<Mutex<HashMap<Key, Budget>>>);
 
 /// Region and model. Models that nobody knows share one: callers make their ids up.
 type Key = (String, String);
