@@ -1,15 +1,17 @@
 //! The service as a whole: its parts put together, served, and taken down in order.
 
+mod renewal;
+
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bedrock_inference_proto::FILE_DESCRIPTOR_SET;
 use bedrock_inference_proto::v1::inference_server::InferenceServer;
 use bedrock_inference_proto::v1::models_server::ModelsServer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
@@ -25,11 +27,11 @@ use crate::catalog::{Catalog, Home, Residency};
 use crate::config::Settings;
 use crate::edge::{HttpService, edge, web};
 use crate::grpc::Gateway;
-use crate::layers::{Flights, TargetHealth};
 use crate::principal::Authenticator;
 use crate::server::{Certificates, Rules, serve};
-use crate::stack::{Parts, corridor};
 use crate::upstream::{Credentials, StartError, Started};
+
+use renewal::Lasting;
 
 /// How long callers have to read that their calls were given up.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -51,55 +53,74 @@ pub enum AppError {
     Listener(#[from] std::io::Error),
 }
 
-/// Serves on `listener` until `shutdown`, then lets running calls end within the grace.
+/// What a service is told from outside, at its start and later.
+#[derive(Debug)]
+pub struct Orders {
+    /// The settings. Later ones are taken as they come, as far as a running service can.
+    pub settings: watch::Receiver<Settings>,
+    /// Ends the service in order.
+    pub shutdown: CancellationToken,
+    /// Ends an ordered end early: what still runs is given up.
+    pub at_once: CancellationToken,
+}
+
+impl Orders {
+    /// These settings for ever, and an ordered end.
+    #[must_use]
+    pub fn fixed(settings: Settings, shutdown: CancellationToken) -> Self {
+        Self { settings: watch::channel(settings).1, shutdown, at_once: CancellationToken::new() }
+    }
+}
+
+/// Serves on `listener` until it is told to end, then lets running calls end within the grace.
 ///
 /// # Errors
-/// What is wrong with the configuration, at once; a failing listener, later.
-pub async fn run(
-    settings: Settings,
-    started: Started,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> Result<(), AppError> {
+/// What is wrong with the first settings, at once; a failing listener, later. Mistakes in later settings are
+/// logged and change nothing.
+pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Result<(), AppError> {
+    let Orders { settings: mut renewed, shutdown, at_once } = orders;
+    let settings = renewed.borrow_and_update().clone();
     let authenticator = Authenticator::trusting(listener.local_addr()?, trusted(&settings));
     let authenticator = authenticator.map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let flights = Flights::default();
-    let clocks = Clocks::new(settings.timeouts, &settings.models);
-    let gateway = gateway(&settings, &started, clocks.clone(), flights.clone())?;
+    let lasting = Lasting::new(&started);
+    let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
-    let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
+    let routes = routes(gateway.clone(), health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
     let service =
         HttpService::of(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
 
-    let rules = Rules::new(&settings.server, &clocks);
+    let rules = Rules::new(&settings.server, &Clocks::new(settings.timeouts, &settings.models));
     let closing = CancellationToken::new();
+    let (delay, grace) = (settings.server.shutdown_delay, settings.server.shutdown_grace);
+    let leaving = at_once.run_until_cancelled(sleep(delay));
     let served = async {
         tokio::select! {
             () = serve(listener, certificates.as_ref(), service, rules, closing.clone()) => Ok(()),
             failed = become_ready(&started.credentials, &health, &shutdown) => Err(failed.into()),
-            never = renewed(certificates.as_ref()) => match never {},
-            never = close(&shutdown, &health, &closing) => match never {},
+            never = fresh(certificates.as_ref()) => match never {},
+            never = lasting.renew(&settings, renewed, &gateway) => match never {},
+            never = close(&shutdown, leaving, &health, &closing) => match never {},
         }
     };
     let expired = async {
         shutdown.cancelled().await;
-        sleep(settings.server.shutdown_grace).await;
+        at_once.run_until_cancelled(sleep(delay.saturating_add(grace))).await
     };
     let served = async {
         let served = served.await;
-        flights.land().await;
+        lasting.flights.land().await;
         served
     };
     tokio::pin!(served);
     tokio::select! {
         served = &mut served => return served,
-        () = expired => {}
+        _ = expired => {}
     }
-    tracing::warn!(flights = flights.count(), "calls were still running when the grace had passed");
-    flights.give_up();
+    tracing::warn!(flights = lasting.flights.count(), "calls still run, and are given up");
+    lasting.flights.give_up();
     timeout(FAREWELL, served).await.unwrap_or(Ok(()))
 }
 
@@ -163,36 +184,17 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
     Ok(routes.routes())
 }
 
-fn gateway(
-    settings: &Settings,
-    started: &Started,
-    clocks: Clocks,
-    flights: Flights,
-) -> Result<Gateway, AppError> {
-    let home = Home { region: started.region.clone(), geography: settings.aws.geography.clone() };
-    let catalog = Arc::new(catalog(settings, &home).map_err(AppError::Config)?);
-    let corridor = corridor(Parts {
-        catalog: Arc::clone(&catalog),
-        home: home.clone(),
-        route: settings.route,
-        clocks,
-        retry: settings.retry,
-        breaker: settings.breaker,
-        health: TargetHealth::default(),
-        flights,
-        bedrock: started.bedrock.clone(),
-    });
-    Ok(Gateway { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
-}
-
-/// Once `shutdown` comes: no new calls are asked for, and connections end behind their last one.
-async fn close(
+/// Once `shutdown` comes: no new calls are asked for; when `leaving` is over, nobody can connect any more, and
+/// connections end behind their last call.
+async fn close<T>(
     shutdown: &CancellationToken,
+    leaving: impl Future<Output = T>,
     health: &HealthReporter,
     closing: &CancellationToken,
 ) -> Infallible {
     shutdown.cancelled().await;
     serving(health, ServingStatus::NotServing).await;
+    leaving.await;
     // Clients keep watches open for as long as they are connected, and would hold the whole grace.
     end_watches(health.clone()).await;
     closing.cancel();
@@ -200,7 +202,7 @@ async fn close(
 }
 
 /// Keeps the certificates up to date, where there are any.
-async fn renewed(certificates: Option<&Certificates>) -> Infallible {
+async fn fresh(certificates: Option<&Certificates>) -> Infallible {
     match certificates {
         Some(certificates) => certificates.renew().await,
         None => pending().await,

@@ -2,6 +2,8 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod mistake;
+mod renewal;
 mod routing;
 mod server;
 mod timeouts;
@@ -9,8 +11,9 @@ mod timeouts;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
@@ -20,13 +23,16 @@ pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
 const PREFIX: &str = "BEDROCK_INFERENCE";
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the gRPC server listens.
     pub listen: SocketAddr,
     /// Whether a listener that other machines can reach may run without authentication.
     pub insecure: bool,
+    /// How often the configuration file is looked at for changes.
+    #[serde(with = "humantime_serde")]
+    pub reload: Duration,
     /// Which Bedrock is called.
     pub upstream: UpstreamKind,
     /// Which side of Bedrock's API conversations take that insist on none.
@@ -54,7 +60,7 @@ pub struct Settings {
 }
 
 /// Which Bedrock is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamKind {
     /// Amazon Bedrock.
@@ -64,7 +70,7 @@ pub enum UpstreamKind {
 }
 
 /// Which side of Bedrock's API conversations take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteSetting {
     /// Native where the family's adapter has every member on its tested list, else Converse.
@@ -76,7 +82,7 @@ pub enum RouteSetting {
 }
 
 /// What becomes of calls to models that the catalogue does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownModels {
     /// They are refused.
@@ -86,7 +92,7 @@ pub enum UnknownModels {
 }
 
 /// How Bedrock is reached. What is unset comes from where the AWS SDK looks for it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsSettings {
     /// The region to call.
@@ -102,7 +108,7 @@ pub struct AwsSettings {
 }
 
 /// Attempts that a call may have.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrySettings {
     /// Attempts in all; 1 for no repeat.
@@ -112,7 +118,7 @@ pub struct RetrySettings {
 }
 
 /// What is logged.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// Lines for people or for machines.
@@ -122,7 +128,7 @@ pub struct LogSettings {
 }
 
 /// The form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -136,6 +142,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             insecure: false,
+            reload: Duration::from_secs(10),
             upstream: UpstreamKind::Aws,
             route: RouteSetting::Auto,
             unknown_models: UnknownModels::Refuse,
@@ -176,9 +183,20 @@ impl Settings {
     /// # Errors
     /// What cannot be read, with the key and what would be accepted.
     pub fn load(file: Option<&Path>) -> Result<Self, String> {
+        let text = file.map(|path| {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+        });
+        Self::parse(text.transpose()?.as_deref())
+    }
+
+    /// Reads what stands in a file, if there is one, and the environment on top of it.
+    ///
+    /// # Errors
+    /// The same; lines and keys are named, and what stands in them is not.
+    pub fn parse(text: Option<&str>) -> Result<Self, String> {
         let mut builder = config::Config::builder();
-        if let Some(file) = file {
-            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        if let Some(text) = text {
+            builder = builder.add_source(config::File::from_str(text, config::FileFormat::Toml));
         }
         let environment = config::Environment::with_prefix(PREFIX)
             .source(Some(environment(variables())))
@@ -189,7 +207,7 @@ impl Settings {
             .with_list_parse_key("residency")
             .try_parsing(true);
         let settings = builder.add_source(environment).build().and_then(config::Config::try_deserialize);
-        let settings: Self = settings.map_err(|error| error.to_string())?;
+        let settings: Self = settings.map_err(|error| mistake::told(&error))?;
         settings.check().map(|()| settings)
     }
 
@@ -218,7 +236,8 @@ impl Settings {
         let breaker = self.breaker.too_small().map(|key| format!("breaker.{key}"));
         let hedges = self.aliases.iter().filter(|(_, alias)| alias.too_small());
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
-        let all = aws.into_iter().chain(retry).chain(breaker).chain(hedges);
+        let reload = (self.reload < timeouts::SHORTEST).then(|| "reload".to_owned());
+        let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
         all.chain(server).chain(timeouts).chain(own).collect()
     }
 }

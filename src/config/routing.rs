@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::timeouts::SHORTEST;
 
 /// A name for several targets.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AliasSettings {
     /// What it stands for, the first choice first; by weight where they have one.
@@ -18,7 +18,7 @@ pub struct AliasSettings {
 }
 
 /// One target of an alias.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetSettings {
     /// A base model id, an inference profile id, or an ARN.
@@ -32,7 +32,7 @@ pub struct TargetSettings {
 }
 
 /// When a target that fails is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerSettings {
     /// The share of failures among a target's last calls that opens its breaker.

@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::timeouts::SHORTEST;
 
 /// The gRPC server.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
     /// The largest message in either direction, in bytes.
     pub max_message_bytes: usize,
     /// Web origins that may call through gRPC-Web; `*` stands for all.
     pub cors_origins: Vec<String>,
-    /// How long running calls may take to end at shutdown.
+    /// How long new calls are still served at shutdown, when the service has said that it is not ready any more.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_delay: Duration,
+    /// How long running calls may take to end after that.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
     /// Connections in all.
@@ -48,7 +51,7 @@ pub struct ServerSettings {
 }
 
 /// TLS of the listener; plain text where no certificate is named.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSettings {
     /// The listener's certificate and those between it and its authority, in PEM.
@@ -67,6 +70,7 @@ impl Default for ServerSettings {
         Self {
             max_message_bytes: 32 * 1024 * 1024,
             cors_origins: Vec::new(),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(30),
             max_connections: 2000,
             max_connections_per_address: 64,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The shortest that a clock may be; timers have no finer steps.
 pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The clocks of a call.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// Opening a connection to Bedrock.
@@ -32,7 +32,7 @@ pub struct Timeouts {
 }
 
 /// What is different for one model.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
     /// Its own clocks.
@@ -40,7 +40,7 @@ pub struct ModelSettings {
 }
 
 /// Clocks of one model; those that are unset are everybody's.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelTimeouts {
     /// From sending a request to the first content of its stream.

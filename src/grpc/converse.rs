@@ -5,15 +5,15 @@ use bedrock_inference_proto::v1::{ConverseRequest, ConverseResponse};
 use futures_util::StreamExt;
 use tonic::{Request, Response, Status};
 
-use super::{Gateway, compressed_where_worth};
+use super::{Live, compressed_where_worth};
 use crate::call::{Events, Report};
 use crate::error::Error;
 
 pub(super) async fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: Request<ConverseRequest>,
 ) -> Result<Response<ConverseResponse>, Status> {
-    let (ending, mut reply) = gateway.begin(request).await?;
+    let (ending, mut reply) = live.begin(request).await?;
     let folded = folded(&mut reply.events, ending.report()).await;
     ending.of_unary(folded, |response, call| response.call = Some(call)).map(compressed_where_worth)
 }

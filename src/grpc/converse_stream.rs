@@ -5,7 +5,7 @@ use bedrock_inference_proto::v1::converse_stream_response::Event as Message;
 use bedrock_inference_proto::v1::{ConverseStreamRequest, ConverseStreamResponse};
 use tonic::{Request, Response, Status};
 
-use super::Gateway;
+use super::Live;
 use super::stream::{self, messages};
 use crate::error::{Error, Reason};
 
@@ -13,10 +13,10 @@ use crate::error::{Error, Reason};
 pub(super) type Messages = stream::Messages<ConverseStreamResponse>;
 
 pub(super) async fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: Request<ConverseStreamRequest>,
 ) -> Result<Response<Messages>, Status> {
-    let (ending, reply) = gateway.begin(request).await?;
+    let (ending, reply) = live.begin(request).await?;
     let last = |report| response(Message::Call(report));
     Ok(Response::new(messages(reply.events, ending, message, last)))
 }

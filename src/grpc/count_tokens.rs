@@ -8,29 +8,29 @@ use bedrock_inference_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Caller, Gateway, raw_message};
+use super::{Caller, Live, raw_message};
 use crate::call::{Call, Report, Request as Asked, refusal};
 use crate::catalog::Choice;
 use crate::error::{Error, Reason};
 use crate::layers::mistakes;
 
 pub(super) async fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: Request<CountTokensRequest>,
 ) -> Result<Response<CountTokensResponse>, Status> {
-    let (ending, caller, message) = gateway.received(request);
-    let count = count(gateway, &caller, message, ending.report()).await;
+    let (ending, caller, message) = live.received(request);
+    let count = count(live, &caller, message, ending.report()).await;
     ending.of_unary(count, |count, call| count.call = Some(call)).map(Response::new)
 }
 
 async fn count(
-    gateway: &Gateway,
+    live: &Live,
     caller: &Caller,
     message: CountTokensRequest,
     report: &Report,
 ) -> Result<CountTokensResponse, Error> {
     let (input, split) = (message.input.clone(), message.split);
-    let mut call = gateway.call(caller, message.into(), report)?;
+    let mut call = live.call(caller, message.into(), report)?;
     let conversation = match &input {
         Some(CountTokensInput { kind: Some(count_tokens_input::Kind::Converse(conversation)) }) => {
             Some(conversation.clone())
@@ -41,7 +41,7 @@ async fn count(
         let description = "is set; it needs input.converse".to_owned();
         call.mistakes.push(Violation { path: "split".to_owned(), description });
     }
-    let target = gateway.catalog.resolve_bare(&call.model_asked, &gateway.home)?;
+    let target = live.catalog.resolve_bare(&call.model_asked, &live.home)?;
     let by_aws = target.entry()?.model.can(Capability::CountTokens);
     // An estimate takes what AWS would count, and nothing else.
     call.targets = Choice::from(target).targets;
@@ -49,7 +49,7 @@ async fn count(
     if !mistakes.is_empty() {
         return Err(refusal(mistakes));
     }
-    let counter = Counter { gateway, call, by_aws };
+    let counter = Counter { live, call, by_aws };
     let total = counter.count(input).await?;
     let split = match conversation {
         Some(conversation) if split => Some(counter.split(conversation, total).await?),
@@ -59,8 +59,8 @@ async fn count(
 }
 
 /// Counts one input, whole or in part.
-struct Counter<'g> {
-    gateway: &'g Gateway,
+struct Counter<'l> {
+    live: &'l Live,
     call: Call,
     by_aws: bool,
 }
@@ -72,7 +72,7 @@ impl Counter<'_> {
             return estimated(&request);
         }
         let call = self.call.with(Asked::CountTokens(Box::new(request)));
-        let mut reply = self.gateway.send(call).await?;
+        let mut reply = self.live.send(call).await?;
         let counted: CountTokensResponse = raw_message(&mut reply.events, &self.call.report).await?;
         let missing = || Error::new(Reason::UpstreamProtocol, "bedrock's count has no inputTokens");
         counted.input_tokens.ok_or_else(missing)

@@ -3,16 +3,16 @@
 use bedrock_inference_proto::v1::{GetModelRequest, GetModelResponse, ModelTarget};
 use tonic::{Request, Response, Status};
 
-use super::{Gateway, list_models};
+use super::{Live, list_models};
 use crate::catalog::Target;
 use crate::edge::Arrival;
 
 pub(super) fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: &Request<GetModelRequest>,
 ) -> Result<Response<GetModelResponse>, Status> {
     let refused = |error| Arrival::report(request.extensions()).status(&error);
-    let choice = gateway.catalog.choose(&request.get_ref().model_id, &gateway.home).map_err(refused)?;
+    let choice = live.catalog.choose(&request.get_ref().model_id, &live.home).map_err(refused)?;
     let first = choice.first().map_err(refused)?;
     Ok(Response::new(GetModelResponse {
         model: Some(list_models::message(first.entry().map_err(refused)?)),

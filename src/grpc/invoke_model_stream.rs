@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::native::{Form, Native, head, in_kind};
 use super::stream::{self, messages};
-use super::{Caller, Gateway};
+use super::{Caller, Live};
 use crate::call::{Events, Report};
 use crate::error::Error;
 
@@ -16,11 +16,11 @@ use crate::error::Error;
 pub(super) type Messages = stream::Messages<InvokeModelStreamResponse>;
 
 pub(super) async fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: Request<InvokeModelStreamRequest>,
 ) -> Result<Response<Messages>, Status> {
-    let (ending, caller, message) = gateway.received(request);
-    let (events, head, form) = match begin(gateway, &caller, message.into(), ending.report()).await {
+    let (ending, caller, message) = live.received(request);
+    let (events, head, form) = match begin(live, &caller, message.into(), ending.report()).await {
         Ok(begun) => begun,
         Err(error) => return Err(ending.failed(&error)),
     };
@@ -32,14 +32,14 @@ pub(super) async fn answer(
 }
 
 async fn begin(
-    gateway: &Gateway,
+    live: &Live,
     caller: &Caller,
     native: Native,
     report: &Report,
 ) -> Result<(Events, ReplyHead, Form), Error> {
     let form = native.form();
-    let call = gateway.call(caller, native.asked(), report)?;
-    let mut reply = gateway.send(call).await?;
+    let call = live.call(caller, native.asked(), report)?;
+    let mut reply = live.send(call).await?;
     let head = head(&mut reply.events).await?;
     Ok((reply.events, head, form))
 }

@@ -8,7 +8,7 @@ use bedrock_inference_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::Gateway;
+use super::Live;
 use crate::catalog::Entry;
 use crate::edge::Arrival;
 use crate::error::Error;
@@ -20,7 +20,7 @@ const DEFAULT_PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
 
 pub(super) fn answer(
-    gateway: &Gateway,
+    live: &Live,
     request: &Request<ListModelsRequest>,
 ) -> Result<Response<ListModelsResponse>, Status> {
     let (report, request) = (Arrival::report(request.extensions()), request.get_ref());
@@ -33,7 +33,7 @@ pub(super) fn answer(
         }
     };
     // The token is the last id of the page before, so a page stays right when models are added.
-    let mut rest = gateway
+    let mut rest = live
         .catalog
         .models()
         .filter(|entry| request.family.is_empty() || entry.adapter.family() == request.family)

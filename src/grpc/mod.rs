@@ -14,6 +14,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bedrock_inference_adapters::contract::{AdapterError, Content, Event, unknown_warning};
 use bedrock_inference_proto::codec::{self, Decoded, Shape};
 use bedrock_inference_proto::v1;
@@ -33,9 +34,13 @@ use crate::principal;
 
 use ending::Ending;
 
-/// Answers every RPC.
+/// Answers every RPC, each by what is live when it begins.
 #[derive(Debug, Clone)]
-pub struct Gateway {
+pub struct Gateway(Arc<ArcSwap<Live>>);
+
+/// What one configuration makes. An RPC sees one of them from its beginning to its end.
+#[derive(Debug)]
+pub struct Live {
     /// The corridor that every call of a model goes through.
     pub corridor: CallService,
     /// What is known of every model.
@@ -46,13 +51,30 @@ pub struct Gateway {
     pub max_message_bytes: usize,
 }
 
+impl Gateway {
+    /// Answers by this.
+    #[must_use]
+    pub fn new(live: Live) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(live)))
+    }
+
+    /// Answers by this from now on; what is under way ends as it began.
+    pub fn renew(&self, live: Live) {
+        self.0.store(Arc::new(live));
+    }
+
+    fn live(&self) -> Arc<Live> {
+        self.0.load_full()
+    }
+}
+
 #[tonic::async_trait]
 impl v1::inference_server::Inference for Gateway {
     async fn converse(
         &self,
         request: Request<v1::ConverseRequest>,
     ) -> Result<Response<v1::ConverseResponse>, Status> {
-        converse::answer(self, request).await
+        converse::answer(&self.live(), request).await
     }
 
     type ConverseStreamStream = converse_stream::Messages;
@@ -61,14 +83,14 @@ impl v1::inference_server::Inference for Gateway {
         &self,
         request: Request<v1::ConverseStreamRequest>,
     ) -> Result<Response<Self::ConverseStreamStream>, Status> {
-        converse_stream::answer(self, request).await
+        converse_stream::answer(&self.live(), request).await
     }
 
     async fn invoke_model(
         &self,
         request: Request<v1::InvokeModelRequest>,
     ) -> Result<Response<v1::InvokeModelResponse>, Status> {
-        invoke_model::answer(self, request).await
+        invoke_model::answer(&self.live(), request).await
     }
 
     type InvokeModelStreamStream = invoke_model_stream::Messages;
@@ -77,21 +99,21 @@ impl v1::inference_server::Inference for Gateway {
         &self,
         request: Request<v1::InvokeModelStreamRequest>,
     ) -> Result<Response<Self::InvokeModelStreamStream>, Status> {
-        invoke_model_stream::answer(self, request).await
+        invoke_model_stream::answer(&self.live(), request).await
     }
 
     async fn count_tokens(
         &self,
         request: Request<v1::CountTokensRequest>,
     ) -> Result<Response<v1::CountTokensResponse>, Status> {
-        count_tokens::answer(self, request).await
+        count_tokens::answer(&self.live(), request).await
     }
 
     async fn apply_guardrail(
         &self,
         request: Request<v1::ApplyGuardrailRequest>,
     ) -> Result<Response<v1::ApplyGuardrailResponse>, Status> {
-        apply_guardrail::answer(self, request).await
+        apply_guardrail::answer(&self.live(), request).await
     }
 }
 
@@ -101,14 +123,14 @@ impl v1::models_server::Models for Gateway {
         &self,
         request: Request<v1::ListModelsRequest>,
     ) -> Result<Response<v1::ListModelsResponse>, Status> {
-        list_models::answer(self, &request)
+        list_models::answer(&self.live(), &request)
     }
 
     async fn get_model(
         &self,
         request: Request<v1::GetModelRequest>,
     ) -> Result<Response<v1::GetModelResponse>, Status> {
-        get_model::answer(self, &request)
+        get_model::answer(&self.live(), &request)
     }
 }
 
@@ -118,7 +140,7 @@ struct Caller {
     extensions: Extensions,
 }
 
-impl Gateway {
+impl Live {
     /// Takes a request apart; its call is watched from here on.
     fn received<M>(&self, request: Request<M>) -> (Ending, Caller, M) {
         let (metadata, extensions, message) = request.into_parts();

@@ -55,7 +55,7 @@ const FAREWELL: Duration = Duration::from_millis(100);
 const AGE_JITTER: f64 = 0.1;
 
 /// How connections are held.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Connections in all.
     pub(super) max_connections: usize,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bedrock_inference::app::{self, AppError};
+use bedrock_inference::app::{self, AppError, Orders};
 use bedrock_inference::config::{RouteSetting, Settings, UpstreamKind};
 use bedrock_inference::error::{DOMAIN, MAX_DETAILS, Reason};
 use bedrock_inference::upstream::{self, Bedrock};
@@ -19,6 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -36,7 +37,10 @@ pub struct Stage {
     pub emulator: Emulator,
     pub addr: SocketAddr,
     pub channel: Channel,
+    /// New settings for the running service.
+    pub settings: watch::Sender<Settings>,
     pub shutdown: CancellationToken,
+    pub at_once: CancellationToken,
     pub service: JoinHandle<Result<(), AppError>>,
 }
 
@@ -72,9 +76,9 @@ impl Stage {
 
     /// The service asks for TLS; `channel` is not connected, and nobody waits until the service is ready.
     pub async fn behind_tls(change: impl FnOnce(&mut Settings)) -> Self {
-        let Raised { emulator, addr, shutdown, service } = Raised::on("", change, |bedrock| bedrock).await;
-        let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
-        Self { emulator, addr, channel, shutdown, service }
+        let raised = Raised::on("", change, |bedrock| bedrock).await;
+        let channel = Endpoint::from_shared(format!("http://{}", raised.addr)).unwrap().connect_lazy();
+        raised.with(channel)
     }
 
     /// Why the service does not start.
@@ -88,9 +92,9 @@ impl Stage {
         change: impl FnOnce(&mut Settings),
         around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>,
     ) -> Self {
-        let Raised { emulator, addr, shutdown, service } = Raised::on(url, change, around).await;
-        let channel = app::wait_until_ready(addr, Duration::from_secs(10)).await.unwrap();
-        Self { emulator, addr, channel, shutdown, service }
+        let raised = Raised::on(url, change, around).await;
+        let channel = app::wait_until_ready(raised.addr, Duration::from_secs(10)).await.unwrap();
+        raised.with(channel)
     }
 
     pub fn inference(&self) -> InferenceClient<Channel> {
@@ -129,11 +133,18 @@ impl Stage {
 struct Raised {
     emulator: Emulator,
     addr: SocketAddr,
+    settings: watch::Sender<Settings>,
     shutdown: CancellationToken,
+    at_once: CancellationToken,
     service: JoinHandle<Result<(), AppError>>,
 }
 
 impl Raised {
+    fn with(self, channel: Channel) -> Stage {
+        let Self { emulator, addr, settings, shutdown, at_once, service } = self;
+        Stage { emulator, addr, channel, settings, shutdown, at_once, service }
+    }
+
     async fn on(
         url: &str,
         change: impl FnOnce(&mut Settings),
@@ -152,8 +163,11 @@ impl Raised {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let service = tokio::spawn(app::run(settings, started, listener, shutdown.clone()));
-        Self { emulator, addr, shutdown, service }
+        let (settings, wanted) = watch::channel(settings);
+        let at_once = CancellationToken::new();
+        let orders = Orders { settings: wanted, shutdown: shutdown.clone(), at_once: at_once.clone() };
+        let service = tokio::spawn(app::run(orders, started, listener));
+        Self { emulator, addr, settings, shutdown, at_once, service }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::{Failure, program, show};
-use crate::app;
+use crate::app::{self, Orders};
 use crate::config::{LogSettings, Settings, UpstreamKind};
 use crate::{telemetry, upstream};
 
@@ -46,8 +46,9 @@ impl Demo {
         show::line(format!("service   http://{addr}"));
 
         let shutdown = CancellationToken::new();
+        let orders = Orders::fixed(settings, shutdown.clone());
         let started = started.map_err(Failure::usage)?;
-        let service = tokio::join!(app::run(settings, started, listener, shutdown.clone()), async {
+        let service = tokio::join!(app::run(orders, started, listener), async {
             let played = match app::wait_until_ready(addr, START).await {
                 Ok(channel) => play(channel).await,
                 Err(error) => Err(Failure::run(error)),

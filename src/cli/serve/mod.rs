@@ -1,5 +1,6 @@
 //! `serve`: the service, until it is told to stop.
 
+mod reload;
 mod voice;
 
 use std::net::SocketAddr;
@@ -9,13 +10,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFile, Failure, Interrupts};
-use crate::app::{self, AppError};
+use crate::app::{self, AppError, Orders};
 use crate::config::{Settings, UpstreamKind};
 use crate::principal::Authenticator;
 use crate::server::Certificates;
 use crate::telemetry;
 use crate::upstream::{self, Started};
 
+use reload::{Reload, Text};
 use voice::Voice;
 
 /// Serve the API.
@@ -39,14 +41,16 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let settings = self.settings()?;
+        let text = Text::read(self.file.config.as_deref()).await;
+        let settings = self.settings(&text).map_err(Failure::usage)?;
         telemetry::start(&settings.log).map_err(Failure::usage)?;
         let voice = Voice::of(settings.log.format);
-        serve(settings, voice).await.map_err(|failure| voice.failed(failure))
+        serve(self, text, settings, voice).await.map_err(|failure| voice.failed(failure))
     }
 
-    fn settings(&self) -> Result<Settings, Failure> {
-        let mut settings = Settings::load(self.file.config.as_deref()).map_err(Failure::usage)?;
+    /// The settings that this text makes, with the environment and the flags on top.
+    fn settings(&self, text: &Text) -> Result<Settings, String> {
+        let mut settings = text.parse()?;
         settings.listen = self.listen.unwrap_or(settings.listen);
         settings.upstream = self.upstream.unwrap_or(settings.upstream);
         settings.aws.region = self.region.clone().or(settings.aws.region);
@@ -56,7 +60,7 @@ impl Serve {
 }
 
 /// Serves until a signal comes.
-async fn serve(settings: Settings, voice: Voice) -> Result<(), Failure> {
+async fn serve(flags: Serve, text: Text, settings: Settings, voice: Voice) -> Result<(), Failure> {
     let (started, emulator) = start_upstream(&settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -70,10 +74,15 @@ async fn serve(settings: Settings, voice: Voice) -> Result<(), Failure> {
     }
     // Caught before the greeting, which tells others that they may send one.
     let interrupts = Interrupts::caught()?;
+    let (mut reload, renewed) = Reload::begin(flags, text, settings.clone())?;
     voice.greet(addr, &settings, &started.region, emulator.as_ref());
-    let shutdown = CancellationToken::new();
-    let service = app::run(settings, started, listener, shutdown.clone());
-    let served = service_until(service, interrupts, &shutdown, voice).await;
+    let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
+    let orders = Orders { settings: renewed, shutdown: shutdown.clone(), at_once: at_once.clone() };
+    let served = tokio::select! {
+        served = app::run(orders, started, listener) => served,
+        () = stopped(interrupts, &shutdown, &at_once, voice) => Ok(()),
+        never = reload.run() => match never {},
+    };
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
@@ -98,22 +107,17 @@ pub(super) async fn start_upstream(settings: &Settings) -> Result<(Started, Opti
     }
 }
 
-/// Runs the service; the first signal asks it to stop, the second stops waiting for it.
-async fn service_until(
-    service: impl Future<Output = Result<(), AppError>>,
+/// The first signal asks the service to stop, the second to give up what still runs; resolves on a third.
+async fn stopped(
     mut interrupts: Interrupts,
     shutdown: &CancellationToken,
+    at_once: &CancellationToken,
     voice: Voice,
-) -> Result<(), AppError> {
-    tokio::pin!(service);
-    tokio::select! {
-        served = &mut service => return served,
-        () = interrupts.next() => {}
-    }
+) {
+    interrupts.next().await;
     voice.note("stopping: running calls may end; interrupt again to stop at once");
     shutdown.cancel();
-    tokio::select! {
-        served = service => served,
-        () = interrupts.next() => Ok(()),
-    }
+    interrupts.next().await;
+    at_once.cancel();
+    interrupts.next().await;
 }

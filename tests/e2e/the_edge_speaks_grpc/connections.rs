@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bedrock_inference::app::{self, AppError};
+use bedrock_inference::app::{self, AppError, Orders};
 use bedrock_inference::config::{Settings, UpstreamKind};
 use bedrock_inference::upstream;
 use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings};
@@ -39,7 +39,7 @@ async fn run_on_every_address(insecure: bool) -> (SocketAddr, Emulator, Cancella
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let service = tokio::spawn(app::run(settings, started, listener, shutdown.clone()));
+    let service = tokio::spawn(app::run(Orders::fixed(settings, shutdown.clone()), started, listener));
     (addr, emulator, shutdown, service)
 }
 

@@ -1,0 +1,104 @@
+//! Renewal: what new settings change in a running service, and what outlives them all.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::call::Clocks;
+use crate::catalog::Home;
+use crate::config::Settings;
+use crate::grpc::{Gateway, Live};
+use crate::layers::{Flights, TargetHealth};
+use crate::server::Rules;
+use crate::stack::{Parts, corridor};
+use crate::upstream::{Bedrock, Started};
+
+/// What every configuration shares: connections to Bedrock, and all that counts or remembers.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    region: String,
+    bedrock: Arc<dyn Bedrock>,
+    pub(super) flights: Flights,
+    health: TargetHealth,
+}
+
+impl Lasting {
+    pub(super) fn new(started: &Started) -> Self {
+        Self {
+            region: started.region.clone(),
+            bedrock: Arc::clone(&started.bedrock),
+            flights: Flights::default(),
+            health: TargetHealth::default(),
+        }
+    }
+
+    /// What these settings make, whole; nothing is changed by making it.
+    ///
+    /// # Errors
+    /// What is wrong with them, beside what [`Settings::load`] sees.
+    pub(super) fn live(&self, settings: &Settings) -> Result<Live, String> {
+        let home = Home { region: self.region.clone(), geography: settings.aws.geography.clone() };
+        let catalog = Arc::new(super::catalog(settings, &home)?);
+        let corridor = corridor(Parts {
+            catalog: Arc::clone(&catalog),
+            home: home.clone(),
+            route: settings.route,
+            clocks: clocks(settings),
+            retry: settings.retry,
+            breaker: settings.breaker,
+            health: self.health.clone(),
+            flights: self.flights.clone(),
+            bedrock: Arc::clone(&self.bedrock),
+        });
+        Ok(Live { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
+    }
+
+    /// Has calls that begin from now on served by the settings that come, as far as a running service can take
+    /// them. Those that make no whole change nothing.
+    pub(super) async fn renew(
+        &self,
+        start: &Settings,
+        mut wanted: watch::Receiver<Settings>,
+        gateway: &Gateway,
+    ) -> Infallible {
+        let mut running = start.clone();
+        while wanted.changed().await.is_ok() {
+            let wanted = wanted.borrow_and_update().clone();
+            let taken = wanted.clone().while_running(start);
+            match self.live(&taken) {
+                Err(mistake) => {
+                    tracing::error!(mistake, "the new configuration is refused; the old one is kept")
+                }
+                Ok(live) => {
+                    gateway.renew(live);
+                    tell(start, &running, &taken, &wanted);
+                    running = taken;
+                }
+            }
+        }
+        // Nobody can send any more.
+        pending().await
+    }
+}
+
+/// The clocks of calls that these settings make.
+pub(super) fn clocks(settings: &Settings) -> Clocks {
+    Clocks::new(settings.timeouts, &settings.models)
+}
+
+/// Says which keys are taken, and which wait for a restart.
+fn tell(start: &Settings, running: &Settings, taken: &Settings, wanted: &Settings) {
+    let changed = taken.changed_since(running).join(", ");
+    tracing::info!(changed, "a new configuration is in force");
+    let mut waiting = wanted.changed_since(taken);
+    if Rules::new(&start.server, &clocks(start)) != Rules::new(&start.server, &clocks(taken)) {
+        // Calls have the new ones, their connections are held by the old.
+        let of_connections = |key: &String| key.ends_with(".slow_reader") || key.ends_with(".total");
+        waiting.extend(taken.changed_since(start).into_iter().filter(of_connections));
+    }
+    if !waiting.is_empty() {
+        tracing::warn!(keys = waiting.join(", "), "a restart is needed for changes of the configuration");
+    }
+}
