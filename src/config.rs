@@ -2,6 +2,7 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod aws;
 mod server;
 mod timeouts;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use aws::AwsSettings;
 pub use server::{ServerSettings, TlsSettings};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
 
@@ -77,22 +79,6 @@ pub enum UnknownModels {
     Warn,
 }
 
-/// How Bedrock is reached. What is unset comes from where the AWS SDK looks for it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AwsSettings {
-    /// The region to call.
-    pub region: Option<String>,
-    /// Geography whose inference profile completes a bare model id. Default: the region's own.
-    pub geography: Option<String>,
-    /// Another endpoint than the region's own.
-    pub endpoint: Option<String>,
-    /// The profile of AWS's configuration files.
-    pub profile: Option<String>,
-    /// HTTP/2 connections to each region.
-    pub connections: usize,
-}
-
 /// Attempts that a call may have.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -141,12 +127,6 @@ impl Default for Settings {
     }
 }
 
-impl Default for AwsSettings {
-    fn default() -> Self {
-        Self { region: None, geography: None, endpoint: None, profile: None, connections: 4 }
-    }
-}
-
 impl Default for RetrySettings {
     fn default() -> Self {
         Self { attempts: 3, pay_twice: false }
@@ -188,6 +168,7 @@ impl Settings {
             .into_iter()
             .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
             .collect();
+        mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
@@ -203,19 +184,6 @@ impl Settings {
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
         aws.into_iter().chain(retry).chain(server).chain(timeouts).chain(own).collect()
-    }
-}
-
-impl AwsSettings {
-    /// The endpoint that somebody has named for Bedrock, here or in the AWS SDK's variables. `None` where the
-    /// SDK finds one by itself.
-    #[must_use]
-    pub fn named_endpoint(&self) -> Option<String> {
-        let variable = |wanted: &str| variables().find(|(name, _)| name == wanted).map(|(_, value)| value);
-        self.endpoint
-            .clone()
-            .or_else(|| variable("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"))
-            .or_else(|| variable("AWS_ENDPOINT_URL"))
     }
 }
 

@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod account;
 mod apart;
 mod authority;
 mod raw_http2;
@@ -36,6 +37,8 @@ mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;
+mod regions_have_endpoints;
+mod roles_are_assumed;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
 mod slow_readers_are_borne;
