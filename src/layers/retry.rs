@@ -26,7 +26,7 @@ pub fn retry(settings: RetrySettings) -> impl Layer<CallService, Service = CallS
         let budgets = budgets.clone();
         async move {
             let budget = budgets.of(call.target()?);
-            let mut attempts = Attempts { settings, made: 0, paid: 0 };
+            let mut attempts = Attempts { settings, made: 0, once: false };
             let (mut told, mut spent) = (None, 0);
             loop {
                 let error = match inside.clone().oneshot(call.clone()).await {
@@ -59,8 +59,8 @@ pub fn retry(settings: RetrySettings) -> impl Layer<CallService, Service = CallS
 struct Attempts {
     settings: RetrySettings,
     made: u32,
-    /// Attempts that may have been paid, and were repeated all the same.
-    paid: u32,
+    /// Whether the repeat that a call has only one of has been made.
+    once: bool,
 }
 
 impl Attempts {
@@ -70,13 +70,13 @@ impl Attempts {
         let allowed = match error.reason.retry() {
             Retry::Never => false,
             Retry::Freely => true,
-            Retry::Once => self.paid == 0,
-            Retry::IfPaidTwice => self.settings.pay_twice && self.paid == 0,
+            Retry::Once => !self.once,
+            Retry::IfPaidTwice => self.settings.pay_twice && !self.once,
         };
         if !allowed || error.repeat == Repeat::Futile || self.made >= self.settings.attempts {
             return None;
         }
-        self.paid += u32::from(error.billed != Billed::Nothing);
+        self.once |= error.reason.retry() != Retry::Freely;
         Some(backoff::after(error, self.made))
     }
 }

@@ -28,6 +28,7 @@ mod both_routes_answer_alike;
 mod both_routes_do_everything;
 mod connections_are_bounded;
 mod content_stays_private;
+mod credentials_are_renewed;
 mod every_clock_has_its_own_error;
 mod every_cut_is_noticed;
 mod every_error_is_typed;
