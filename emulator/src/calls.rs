@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::Notify;
 
+use crate::signature::Signer;
+
 /// The most calls kept; older ones are forgotten.
 const MAX_CALLS: usize = 1_000;
 
@@ -74,6 +76,8 @@ pub struct CallRecord {
     pub body: Bytes,
     /// Whether an `Authorization` header came along.
     pub authorized: bool,
+    /// The access key id that signed it; `None` without an AWS signature, as with bearer tokens.
+    pub access_key_id: Option<String>,
     /// The `amz-sdk-invocation-id` header.
     pub sdk_invocation_id: Option<String>,
     /// The `Accept` header.
@@ -134,6 +138,7 @@ impl Calls {
             model_id,
             body,
             authorized: headers.contains_key(http::header::AUTHORIZATION),
+            access_key_id: Signer::of(headers).map(|signer| signer.access_key_id.to_owned()),
             sdk_invocation_id: text("amz-sdk-invocation-id"),
             accept: text("accept"),
             end: CallEnd::Open,
@@ -151,6 +156,11 @@ impl Calls {
     /// The counts of this moment.
     pub(crate) fn counts(&self) -> Counts {
         self.book().counts
+    }
+
+    /// The number of the last call that came.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.book().last_number
     }
 
     /// Forgets every record and count. Calls still open will not be counted when they end.
@@ -220,6 +230,11 @@ pub(crate) struct OpenCall {
 }
 
 impl OpenCall {
+    /// The call's number in the book.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Records that the emulator gave all it meant to give.
     pub(crate) fn finish(&mut self) {
         self.end(CallEnd::Finished);

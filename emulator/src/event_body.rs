@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::calls::OpenCall;
 use crate::faults::Fault;
 use crate::frames;
-use crate::pace::Pace;
+use crate::pace::{self, Pace};
 
 /// How long a reset waits so that the events before it reach the client: hyper and h2 throw away what they
 /// have not sent yet.
@@ -49,10 +49,16 @@ pub(crate) struct EventBody {
     ended: bool,
     /// How many more bytes there are before the stream is cut.
     bytes_left: Option<usize>,
-    /// Waited for before the connection is broken off.
-    silence: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    silence: Option<Silence>,
     stopping: CancellationToken,
     call: OpenCall,
+}
+
+/// A time in which nothing is sent, and what comes after it.
+struct Silence {
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whether the connection is broken off then; otherwise the stream goes on.
+    breaks_off: bool,
 }
 
 /// When events are due.
@@ -141,8 +147,11 @@ impl EventBody {
             return Poll::Ready(None);
         }
         if let Some(silence) = &mut self.silence {
-            ready!(silence.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(broken_off())));
+            ready!(silence.over.as_mut().poll(cx));
+            if silence.breaks_off {
+                return Poll::Ready(Some(Err(broken_off())));
+            }
+            self.silence = None;
         }
         if self.next.is_none() {
             self.next = self.events.next();
@@ -180,12 +189,18 @@ impl EventBody {
     fn strike(&mut self, fault: &Fault, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let frame = match fault {
             Fault::Stall(_) => {
-                self.silence = Some(Box::pin(self.stopping.clone().cancelled_owned()));
+                let over = Box::pin(self.stopping.clone().cancelled_owned());
+                self.silence = Some(Silence { over, breaks_off: true });
+                return self.poll_whole_frame(cx);
+            }
+            Fault::Slow { by, .. } => {
+                let over = Box::pin(pace::pause(*by, self.stopping.clone()));
+                self.silence = Some(Silence { over, breaks_off: false });
                 return self.poll_whole_frame(cx);
             }
             Fault::Reset(_) => {
                 self.call.finish();
-                self.silence = Some(Box::pin(sleep(FLUSH)));
+                self.silence = Some(Silence { over: Box::pin(sleep(FLUSH)), breaks_off: true });
                 return self.poll_whole_frame(cx);
             }
             Fault::UnknownEvent(_) => {
@@ -212,7 +227,7 @@ impl EventBody {
 /// After how many good events the fault strikes; `None` for faults that replace the whole response.
 fn position(fault: &Fault) -> Option<u32> {
     match fault {
-        Fault::Exception { after, .. } | Fault::Stall(after) => *after,
+        Fault::Exception { after, .. } | Fault::Slow { after, .. } | Fault::Stall(after) => *after,
         Fault::Cut(after)
         | Fault::CutMidFrame(after)
         | Fault::Reset(after)

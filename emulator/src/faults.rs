@@ -10,14 +10,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::errors::Failure;
+use crate::errors::{EXPIRED_TOKEN, Failure};
 
 /// One scripted deviation from a good answer, for one call.
 ///
 /// The text form ([`FromStr`], [`fmt::Display`]) uses only characters that AWS allows in `requestMetadata`.
 /// Positions count stream events: `@2` means after two good events, so the third is hit; only `cut-byte@N`
 /// counts bytes. A stream that ends earlier is left whole. On a unary call an exception with a position is sent as the response, a cut
-/// truncates the body, a reset closes the connection, and faults of single events have no effect.
+/// truncates the body, a reset closes the connection, silence comes before the response, and faults of single events have no effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// `ThrottlingException`, `ThrottlingException@2`, `ThrottlingException,retry-after=1500`,
@@ -44,6 +44,14 @@ pub enum Fault {
     Reset(u32),
     /// `stall` and `stall@N`: silence for ever, before the headers or after N events.
     Stall(Option<u32>),
+    /// `slow=MS` and `slow=MS@N`: silence for MS milliseconds, before the headers or after N events; then the
+    /// answer goes on. A shutdown ends the silence early.
+    Slow {
+        /// How long it lasts; whole milliseconds in the text form.
+        by: Duration,
+        /// Events sent before it; `None` means before the headers.
+        after: Option<u32>,
+    },
     /// `bad-crc@N`: the frame after N events has a wrong message checksum.
     BadCrc(u32),
     /// `bad-prelude@N`: the frame after N events has a wrong prelude checksum.
@@ -68,7 +76,7 @@ impl fmt::Display for InvalidFault {
         write!(
             f,
             "unknown fault `{}`: expected an exception name, http=STATUS, cut@N, cut-byte@N, cut-mid-frame@N, \
-             reset@N, stall, stall@N, bad-crc@N, bad-prelude@N, unknown-event@N, garbage, {{\"reply\": ...}} or {{\"events\": ...}}",
+             reset@N, stall, stall@N, slow=MS, slow=MS@N, bad-crc@N, bad-prelude@N, unknown-event@N, garbage, {{\"reply\": ...}} or {{\"events\": ...}}",
             self.0
         )
     }
@@ -135,6 +143,10 @@ impl FromStr for Fault {
         if options != Options::default() {
             return Err(invalid());
         }
+        if let Some(milliseconds) = kind.strip_prefix("slow=") {
+            let by = milliseconds.parse().map(Duration::from_millis).map_err(|_| invalid())?;
+            return Ok(Self::Slow { by, after });
+        }
         match (kind, after) {
             ("cut", Some(after)) => Ok(Self::Cut(after)),
             ("cut-byte", Some(after)) => Ok(Self::CutByte(after)),
@@ -194,6 +206,8 @@ impl fmt::Display for Fault {
             Self::Reset(after) => write!(f, "reset@{after}"),
             Self::Stall(None) => f.write_str("stall"),
             Self::Stall(Some(after)) => write!(f, "stall@{after}"),
+            Self::Slow { by, after: None } => write!(f, "slow={}", by.as_millis()),
+            Self::Slow { by, after: Some(after) } => write!(f, "slow={}@{after}", by.as_millis()),
             Self::BadCrc(after) => write!(f, "bad-crc@{after}"),
             Self::BadPrelude(after) => write!(f, "bad-prelude@{after}"),
             Self::UnknownEvent(after) => write!(f, "unknown-event@{after}"),
@@ -221,7 +235,7 @@ fn message_of(exception: &str) -> String {
         "ModelStreamErrorException" => "The model stream broke off. Try your request again.",
         "ResourceNotFoundException" => "The requested resource was not found.",
         "ServiceQuotaExceededException" => "Your request exceeds the service quota for your account.",
-        "ExpiredTokenException" => "The security token included in the request is expired",
+        "ExpiredTokenException" => EXPIRED_TOKEN,
         other => return format!("The emulator was asked to answer with {other}."),
     }
     .to_owned()
@@ -274,6 +288,8 @@ mod tests {
             "reset@1",
             "stall",
             "stall@4",
+            "slow=1500",
+            "slow=20@3",
             "bad-crc@2",
             "bad-prelude@2",
             "unknown-event@1",
@@ -299,6 +315,11 @@ mod tests {
             "nonsense",
             "garbage@1",
             "stall,retry-after=1",
+            "slow",
+            "slow=x",
+            "slow=-1",
+            "slow=5@",
+            "slow@5",
             "Throttling@",
             "{}",
             "A B",

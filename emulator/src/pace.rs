@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// How fast answers are given. The default is as fast as possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -64,6 +65,12 @@ impl PaceSetting {
             tokens_per_second: (rate > 0.0).then_some(rate),
         }
     }
+}
+
+/// Waits for this long, or until the emulator stops.
+pub(crate) async fn pause(by: Duration, stopping: CancellationToken) {
+    // Both ends are good ones.
+    let _ = timeout(by, stopping.cancelled()).await;
 }
 
 /// The moment a call arrived: the only place that reads a clock.

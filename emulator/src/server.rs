@@ -15,10 +15,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::calls::{CallRecord, Calls, Counts};
 use crate::faults::{Fault, Script};
+use crate::mix::{Mix, MixSetting};
 use crate::models::Catalogue;
 use crate::pace::{Pace, PaceSetting};
 use crate::prompt_cache::PromptCache;
 use crate::service;
+use crate::signature::RefusedKeys;
+use crate::sts::{AssumedRole, Sessions};
 
 /// How long to wait after a failed accept, which usually means that file descriptors ran out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(10);
@@ -32,6 +35,9 @@ pub struct Settings {
     pub pace: Pace,
     /// The AWS region to pretend to be. Default: `us-east-1`.
     pub region: String,
+    /// Whether a call that was signed for another region is refused, as Bedrock does. Default: no; of
+    /// [`Regions`](crate::Regions) every one does.
+    pub refuses_other_regions: bool,
 }
 
 impl Default for Settings {
@@ -40,6 +46,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             pace: Pace::default(),
             region: "us-east-1".to_owned(),
+            refuses_other_regions: false,
         }
     }
 }
@@ -58,9 +65,13 @@ pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
     pub(crate) pace: PaceSetting,
     pub(crate) script: Script,
+    pub(crate) mix: MixSetting,
     pub(crate) calls: Arc<Calls>,
     pub(crate) prompt_cache: PromptCache,
+    pub(crate) refused_keys: RefusedKeys,
+    pub(crate) sessions: Sessions,
     pub(crate) region: String,
+    pub(crate) refuses_other_regions: bool,
     /// Cancelled when the emulator shuts down: calls stalled on purpose end then.
     pub(crate) stopping: CancellationToken,
 }
@@ -75,13 +86,24 @@ struct Lifetime {
     aborting: CancellationToken,
 }
 
+impl Shared {
+    /// Sets the mix for the calls that come from now on.
+    pub(crate) fn set_mix(&self, mix: Mix) {
+        self.mix.set(mix, self.calls.last_number());
+    }
+}
+
 impl Emulator {
     /// Starts an emulator; the listener is bound when this returns.
     ///
     /// # Errors
     /// When the address cannot be bound, or the embedded catalogue cannot be read.
     pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        Self::on(TcpListener::bind(settings.listen).await?, settings)
+    }
+
+    /// Starts an emulator on a listener that is there already.
+    pub(crate) fn on(listener: TcpListener, settings: Settings) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let lifetime = Lifetime {
             tasks: TaskTracker::new(),
@@ -92,9 +114,13 @@ impl Emulator {
             catalogue: Catalogue::load()?,
             pace: PaceSetting::new(settings.pace),
             script: Script::default(),
+            mix: MixSetting::new(&settings.region),
             calls: Arc::new(Calls::default()),
             prompt_cache: PromptCache::default(),
+            refused_keys: RefusedKeys::default(),
+            sessions: Sessions::default(),
             region: settings.region,
+            refuses_other_regions: settings.refuses_other_regions,
             stopping: lifetime.stopping.clone(),
         });
         lifetime.tasks.spawn(accept(listener, Arc::clone(&shared), lifetime.clone()));
@@ -116,6 +142,11 @@ impl Emulator {
     /// Queues a fault for the next call that names none of its own.
     pub fn script(&self, fault: Fault) {
         self.shared.script.push(fault);
+    }
+
+    /// Sets the steady mix of faults for the calls that come from now on; `Mix::default()` for none.
+    pub fn set_mix(&self, mix: Mix) {
+        self.shared.set_mix(mix);
     }
 
     /// Sets the pace of the calls that start from now on.
@@ -146,12 +177,44 @@ impl Emulator {
         self.shared.calls.wait_for(condition).await;
     }
 
+    /// Refuses every call and every AssumeRole that is signed with this access key id, with
+    /// `ExpiredTokenException` and `ExpiredToken`, until it is accepted again. A role assumed anew gets the same
+    /// id again, so that it stays refused.
+    pub fn refuse_key(&self, access_key_id: &str) {
+        self.shared.refused_keys.refuse(access_key_id);
+    }
+
+    /// Accepts an access key id that was refused.
+    pub fn accept_key(&self, access_key_id: &str) {
+        self.shared.refused_keys.accept(access_key_id);
+    }
+
+    /// Sets the lifetime of the credentials that AssumeRole gives out from now on, 12 hours at most; `None`, as
+    /// at the start, for what the request asks for, or 1 hour. SDKs renew credentials before they expire: those
+    /// that live a few seconds mean a new AssumeRole for about every call.
+    pub fn set_session_lifetime(&self, lifetime: Option<Duration>) {
+        self.shared.sessions.set_lifetime(lifetime);
+    }
+
+    /// The roles that were assumed, oldest first; at most the last 1,000. AssumeRole is in no other record and
+    /// no count.
+    #[must_use]
+    pub fn assumed_roles(&self) -> Vec<AssumedRole> {
+        self.shared.sessions.assumed()
+    }
+
     /// Stops accepting, lets the calls under way end, and returns when all tasks have. Stalled calls are
     /// broken off.
     pub async fn shutdown(self) {
         self.lifetime.stopping.cancel();
         self.lifetime.tasks.close();
         self.lifetime.tasks.wait().await;
+    }
+
+    /// Breaks every connection off at once, and returns when the listener is closed and all tasks have ended.
+    pub async fn abort(self) {
+        self.lifetime.aborting.cancel();
+        self.shutdown().await;
     }
 }
 

@@ -25,7 +25,7 @@ use crate::calls::{OpenCall, Operation};
 use crate::errors::{Failure, Outcome};
 use crate::event_body::{Clock, Event, EventBody, Events, broken_off};
 use crate::faults::Fault;
-use crate::pace::Pace;
+use crate::pace::{self, Pace};
 use crate::prompt::REQUEST_METADATA;
 use crate::reply::{self, JSON, ReplyBody};
 use crate::server::Shared;
@@ -70,9 +70,16 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Respo
     let fault = match own_fault(&call.headers, &body) {
         Some(Err(failure)) => return Ok(reply::refusal(&failure, Some(call.open))),
         Some(Ok(fault)) => Some(fault),
-        None => shared.script.take(),
+        None => shared.script.take().or_else(|| shared.mix.draw(call.open.number())),
     };
     let streams = call.operation.streams();
+    let fault = match fault {
+        Some(Fault::Slow { by, after }) if after.is_none() || !streams => {
+            pace::pause(by, shared.stopping.clone()).await;
+            None
+        }
+        other => other,
+    };
     match fault {
         Some(Fault::Stall(None)) => {
             shared.stopping.cancelled().await;
