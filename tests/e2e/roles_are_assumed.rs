@@ -2,10 +2,12 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bedrock_inference::config::Settings;
 use bedrock_inference::error::{Error, Reason};
 use bedrock_inference::upstream::{self, Bedrock, Operation, Request};
+use bedrock_inference_emulator::{Emulator, Settings as EmulatorSettings, access_key_id_of};
 use futures_util::future::join_all;
 
 use crate::account::{Account, key};
@@ -93,6 +95,24 @@ async fn a_role_that_cannot_be_assumed_is_named_and_hurts_no_other() {
         assert_eq!(result.unwrap_err().reason, Reason::UpstreamCredentials);
     }
     assert!(asked(&account) - before <= 1, "{} of 50 calls asked STS", asked(&account) - before);
+}
+
+/// U14: of roles in the emulator, which refuses sessions that have ended.
+#[tokio::test]
+async fn sessions_are_renewed_before_they_end() {
+    let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
+    emulator.set_session_lifetime(Some(Duration::from_secs(2)));
+    let settings = Settings::default();
+    let bedrock =
+        upstream::start_on_emulator(&emulator.url(), &settings.aws, &settings.timeouts).unwrap().bedrock;
+    let mut calls = 0;
+    while emulator.assumed_roles().len() < 4 {
+        call(&*bedrock, "us-east-1", Some(PAYER)).await.unwrap();
+        calls += 1;
+    }
+    assert!(calls > 100, "{calls}");
+    let key = access_key_id_of(PAYER);
+    assert!(emulator.calls().iter().all(|call| call.access_key_id.as_deref() == Some(&key)));
 }
 
 /// The test below, in an environment of its own.
