@@ -2,6 +2,7 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod aws;
 mod mistake;
 mod renewal;
 mod routing;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use aws::AwsSettings;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
@@ -91,22 +93,6 @@ pub enum UnknownModels {
     Warn,
 }
 
-/// How Bedrock is reached. What is unset comes from where the AWS SDK looks for it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AwsSettings {
-    /// The region to call.
-    pub region: Option<String>,
-    /// Geography whose inference profile completes a bare model id. Default: the region's own.
-    pub geography: Option<String>,
-    /// Another endpoint than the region's own.
-    pub endpoint: Option<String>,
-    /// The profile of AWS's configuration files.
-    pub profile: Option<String>,
-    /// HTTP/2 connections to each region.
-    pub connections: usize,
-}
-
 /// Attempts that a call may have.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -156,12 +142,6 @@ impl Default for Settings {
             models: BTreeMap::new(),
             log: LogSettings::default(),
         }
-    }
-}
-
-impl Default for AwsSettings {
-    fn default() -> Self {
-        Self { region: None, geography: None, endpoint: None, profile: None, connections: 4 }
     }
 }
 
@@ -218,6 +198,7 @@ impl Settings {
             .into_iter()
             .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
             .collect();
+        mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
@@ -239,19 +220,6 @@ impl Settings {
         let reload = (self.reload < timeouts::SHORTEST).then(|| "reload".to_owned());
         let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
         all.chain(server).chain(timeouts).chain(own).collect()
-    }
-}
-
-impl AwsSettings {
-    /// The endpoint that somebody has named for Bedrock, here or in the AWS SDK's variables. `None` where the
-    /// SDK finds one by itself.
-    #[must_use]
-    pub fn named_endpoint(&self) -> Option<String> {
-        let variable = |wanted: &str| variables().find(|(name, _)| name == wanted).map(|(_, value)| value);
-        self.endpoint
-            .clone()
-            .or_else(|| variable("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"))
-            .or_else(|| variable("AWS_ENDPOINT_URL"))
     }
 }
 

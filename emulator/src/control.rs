@@ -1,4 +1,4 @@
-//! The emulator's own interface under `/_emulator/`: scripts, mix, pace, records and counts.
+//! The emulator's own interface under `/_emulator/`: scripts, mix, pace, credentials, records and counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::mix::Mix;
 use crate::pace::Pace;
 use crate::reply::{self, JSON, ReplyBody};
 use crate::server::Shared;
+use crate::sts::AssumedRole;
 
 /// `POST /_emulator/script`.
 #[derive(Deserialize)]
@@ -51,12 +52,36 @@ struct PaceBody {
     tokens_per_second: Option<f64>,
 }
 
+/// `POST /_emulator/keys`: access key ids.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysBody {
+    #[serde(default)]
+    refuse: Vec<String>,
+    #[serde(default)]
+    accept: Vec<String>,
+}
+
+/// `POST /_emulator/sessions`; without a lifetime each request has its own again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct SessionsBody {
+    #[serde(default)]
+    lifetime_ms: Option<u64>,
+}
+
 /// Answers a request to the control interface.
 pub(crate) fn answer(shared: &Arc<Shared>, method: &Method, path: &str, body: &[u8]) -> Response<ReplyBody> {
     let outcome = match (method, path) {
         (&Method::POST, "script") => script(shared, body),
         (&Method::POST, "mix") => mix(shared, body),
         (&Method::POST, "pace") => pace(shared, body),
+        (&Method::POST, "keys") => keys(shared, body),
+        (&Method::POST, "sessions") => sessions(shared, body),
+        (&Method::GET, "roles") => {
+            let roles: Vec<Value> = shared.sessions.assumed().iter().map(role).collect();
+            Ok(json!({"roles": roles}))
+        }
         (&Method::GET, "calls") => {
             let calls: Vec<Value> = shared.calls.records().iter().map(call).collect();
             Ok(json!({"calls": calls}))
@@ -112,8 +137,31 @@ fn pace(shared: &Shared, body: &[u8]) -> Outcome<Value> {
     Ok(json!({}))
 }
 
+fn keys(shared: &Shared, body: &[u8]) -> Outcome<Value> {
+    let body: KeysBody = read(body)?;
+    body.refuse.iter().for_each(|key| shared.refused_keys.refuse(key));
+    body.accept.iter().for_each(|key| shared.refused_keys.accept(key));
+    Ok(json!({}))
+}
+
+fn sessions(shared: &Shared, body: &[u8]) -> Outcome<Value> {
+    let body: SessionsBody = read(body)?;
+    shared.sessions.set_lifetime(body.lifetime_ms.map(Duration::from_millis));
+    Ok(json!({}))
+}
+
 fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Outcome<T> {
     serde_json::from_slice(body).map_err(|error| Failure::validation(error.to_string()))
+}
+
+fn role(role: &AssumedRole) -> Value {
+    json!({
+        "roleArn": role.role_arn,
+        "sessionName": role.session_name,
+        "externalId": role.external_id,
+        "signedBy": role.signed_by,
+        "accessKeyId": role.access_key_id,
+    })
 }
 
 fn call(record: &CallRecord) -> Value {

@@ -49,6 +49,24 @@ impl Digest {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// 16 upper-case letters and digits, as behind the prefix of AWS's access key ids and role ids.
+    pub(crate) fn key_id(&self) -> String {
+        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let mut digest = *self;
+        let letters = (0..16).filter_map(|_| {
+            digest.add("letter");
+            let index = usize::try_from(digest.0 >> 59).ok()?;
+            LETTERS.get(index).copied().map(char::from)
+        });
+        letters.collect()
+    }
+
+    /// 40 characters of base64, as in a secret access key.
+    pub(crate) fn secret(&self) -> String {
+        let signature = self.signature();
+        signature.chars().skip(signature.len().saturating_sub(40)).collect()
+    }
+
     /// A base64 text of the look of a reasoning signature.
     pub(crate) fn signature(&self) -> String {
         let mut bytes = b"emulator-signature-1:".to_vec();
@@ -75,5 +93,7 @@ mod tests {
         assert_ne!(one.value(), two.value());
         assert_eq!(one.id().len(), 22);
         assert_eq!(one.signature(), one.signature());
+        assert_eq!((one.key_id().len(), one.secret().len()), (16, 40));
+        assert_ne!((one.key_id(), one.secret()), (two.key_id(), two.secret()));
     }
 }

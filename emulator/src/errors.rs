@@ -10,6 +10,9 @@ use serde_json::json;
 /// What AWS appends to the exception's name in `x-amzn-ErrorType`; clients must strip it.
 const ERROR_TYPE_SUFFIX: &str = ":http://internal.amazon.com/coral/com.amazon.bedrock/";
 
+/// What AWS says of credentials whose time is over.
+pub(crate) const EXPIRED_TOKEN: &str = "The security token included in the request is expired";
+
 /// The result of everything that may refuse a call.
 pub(crate) type Outcome<T> = Result<T, Failure>;
 
@@ -99,9 +102,11 @@ fn decimal(number: u128) -> HeaderValue {
 fn status_of(exception: &str) -> StatusCode {
     match exception {
         "AccessDeniedException"
+        | "ExpiredToken"
         | "ExpiredTokenException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
+        | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "UnrecognizedClientException" => StatusCode::FORBIDDEN,
         agreement if agreement.starts_with("MPAgreement") => StatusCode::FORBIDDEN,

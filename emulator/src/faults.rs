@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::errors::Failure;
+use crate::errors::{EXPIRED_TOKEN, Failure};
 
 /// One scripted deviation from a good answer, for one call.
 ///
@@ -235,7 +235,7 @@ fn message_of(exception: &str) -> String {
         "ModelStreamErrorException" => "The model stream broke off. Try your request again.",
         "ResourceNotFoundException" => "The requested resource was not found.",
         "ServiceQuotaExceededException" => "Your request exceeds the service quota for your account.",
-        "ExpiredTokenException" => "The security token included in the request is expired",
+        "ExpiredTokenException" => EXPIRED_TOKEN,
         other => return format!("The emulator was asked to answer with {other}."),
     }
     .to_owned()

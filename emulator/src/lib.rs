@@ -5,7 +5,8 @@
 //!
 //! # Floor plan
 //! - `server` binds, accepts, shuts down; `service` turns a request into a call, `route` reads its path.
-//! - `regions` runs several at once, `signature` reads who signed a call and for which of them.
+//! - `regions` runs several at once, `signature` reads who signed a call and for which of them;
+//!   `sts` gives out credentials of roles.
 //! - `operations` answers calls: faults first, then parse, validate, answer, render. One file an operation;
 //!   `operations::native` has the families' own replies, `operations::speech` the steps of every stream.
 //! - `prompt` is what a model is asked, whatever the wire format was; it also refuses what Bedrock refuses.
@@ -39,6 +40,7 @@ mod route;
 mod server;
 mod service;
 mod signature;
+mod sts;
 mod tokens;
 
 pub use calls::{CallEnd, CallRecord, Counts, Operation};
@@ -47,3 +49,4 @@ pub use mix::{InvalidMix, Mix};
 pub use pace::Pace;
 pub use regions::Regions;
 pub use server::{Emulator, Settings};
+pub use sts::{AssumedRole, access_key_id_of};

@@ -12,9 +12,11 @@ pub(crate) enum Route<'r> {
     Model(Operation, String),
     /// ApplyGuardrail, with id and version percent-decoded.
     Guardrail { id: String, version: String },
+    /// The one path of AWS's Query protocol, which STS speaks.
+    Query,
     /// The emulator's own interface, with the rest of the path.
     Control(&'r str),
-    /// Nothing the Bedrock Runtime has.
+    /// Nothing that the emulator has.
     Unknown,
 }
 
@@ -25,6 +27,9 @@ pub(crate) fn find<'r>(method: &Method, path: &'r str) -> Route<'r> {
     }
     if method != Method::POST {
         return Route::Unknown;
+    }
+    if path == "/" {
+        return Route::Query;
     }
     let segments: Vec<&str> = path.split('/').collect();
     let found = match segments.as_slice() {
@@ -94,7 +99,7 @@ mod tests {
             ("/guardrail/g1/apply", Route::Unknown),
             ("/model/a/converse/", Route::Unknown),
             ("/model/%ff/converse", Route::Unknown),
-            ("/", Route::Unknown),
+            ("/", Route::Query),
         ] {
             assert_eq!(find(&Method::POST, path), route, "{path}");
         }

@@ -20,6 +20,8 @@ use crate::models::Catalogue;
 use crate::pace::{Pace, PaceSetting};
 use crate::prompt_cache::PromptCache;
 use crate::service;
+use crate::signature::RefusedKeys;
+use crate::sts::{AssumedRole, Sessions};
 
 /// How long to wait after a failed accept, which usually means that file descriptors ran out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(10);
@@ -66,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) mix: MixSetting,
     pub(crate) calls: Arc<Calls>,
     pub(crate) prompt_cache: PromptCache,
+    pub(crate) refused_keys: RefusedKeys,
+    pub(crate) sessions: Sessions,
     pub(crate) region: String,
     pub(crate) refuses_other_regions: bool,
     /// Cancelled when the emulator shuts down: calls stalled on purpose end then.
@@ -113,6 +117,8 @@ impl Emulator {
             mix: MixSetting::new(&settings.region),
             calls: Arc::new(Calls::default()),
             prompt_cache: PromptCache::default(),
+            refused_keys: RefusedKeys::default(),
+            sessions: Sessions::default(),
             region: settings.region,
             refuses_other_regions: settings.refuses_other_regions,
             stopping: lifetime.stopping.clone(),
@@ -169,6 +175,32 @@ impl Emulator {
     /// around it where the condition may never hold.
     pub async fn wait_for(&self, condition: impl Fn(&Counts) -> bool) {
         self.shared.calls.wait_for(condition).await;
+    }
+
+    /// Refuses every call and every AssumeRole that is signed with this access key id, with
+    /// `ExpiredTokenException` and `ExpiredToken`, until it is accepted again. A role assumed anew gets the same
+    /// id again, so that it stays refused.
+    pub fn refuse_key(&self, access_key_id: &str) {
+        self.shared.refused_keys.refuse(access_key_id);
+    }
+
+    /// Accepts an access key id that was refused.
+    pub fn accept_key(&self, access_key_id: &str) {
+        self.shared.refused_keys.accept(access_key_id);
+    }
+
+    /// Sets the lifetime of the credentials that AssumeRole gives out from now on, 12 hours at most; `None`, as
+    /// at the start, for what the request asks for, or 1 hour. SDKs renew credentials before they expire: those
+    /// that live a few seconds mean a new AssumeRole for about every call.
+    pub fn set_session_lifetime(&self, lifetime: Option<Duration>) {
+        self.shared.sessions.set_lifetime(lifetime);
+    }
+
+    /// The roles that were assumed, oldest first; at most the last 1,000. AssumeRole is in no other record and
+    /// no count.
+    #[must_use]
+    pub fn assumed_roles(&self) -> Vec<AssumedRole> {
+        self.shared.sessions.assumed()
     }
 
     /// Stops accepting, lets the calls under way end, and returns when all tasks have. Stalled calls are

@@ -13,13 +13,14 @@ use uuid::Uuid;
 
 use crate::calls::Operation;
 use crate::control;
-use crate::errors::{Failure, Outcome};
+use crate::errors::{EXPIRED_TOKEN, Failure, Outcome};
 use crate::operations::{self, Call};
 use crate::pace;
 use crate::reply::{self, ReplyBody};
 use crate::route::{self, Route};
 use crate::server::Shared;
 use crate::signature::Signer;
+use crate::sts;
 
 /// The largest request body, in bytes.
 const MAX_BODY_BYTES: usize = 25_000_000;
@@ -31,6 +32,8 @@ pub(crate) async fn handle(
 ) -> io::Result<Response<ReplyBody>> {
     let arrived = pace::now();
     let (parts, incoming) = request.into_parts();
+    let mut buffer = Uuid::encode_buffer();
+    let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
     let mut response = match route::find(&parts.method, parts.uri.path()) {
         Route::Unknown => reply::refusal(&unknown_operation(), None),
         route => match read(incoming).await? {
@@ -44,13 +47,12 @@ pub(crate) async fn handle(
                     let request = Received { headers: parts.headers, body, arrived };
                     call(&shared, Operation::ApplyGuardrail, id, Some(version), request).await?
                 }
+                Route::Query => query(&shared, &parts.headers, &body, id),
                 Route::Control(path) => control::answer(&shared, &parts.method, path, &body),
                 Route::Unknown => reply::refusal(&unknown_operation(), None),
             },
         },
     };
-    let mut buffer = Uuid::encode_buffer();
-    let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
     if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
     }
@@ -80,6 +82,20 @@ async fn call(
     operations::answer(shared, Call { operation, id, version, headers, body, arrived, open }).await
 }
 
+/// Answers what STS is asked, unless its signature is refused. The region that it was signed for is no matter:
+/// an emulator of any region may stand for STS.
+fn query(shared: &Shared, headers: &HeaderMap, body: &[u8], id: &str) -> Response<ReplyBody> {
+    if !headers.contains_key(AUTHORIZATION) {
+        let missing = Failure::new("MissingAuthenticationToken", "Request is missing Authentication Token");
+        return sts::refusal(&missing, id);
+    }
+    if shared.refused_keys.signed(headers) || sts::has_expired(headers) {
+        return sts::refusal(&Failure::new("ExpiredToken", EXPIRED_TOKEN), id);
+    }
+    let answer = shared.sessions.answer(headers, body, id);
+    answer.unwrap_or_else(|| reply::refusal(&unknown_operation(), None))
+}
+
 /// Takes any credential but those it was told not to.
 fn authenticate(shared: &Shared, headers: &HeaderMap) -> Outcome<()> {
     if !headers.contains_key(AUTHORIZATION) {
@@ -89,6 +105,9 @@ fn authenticate(shared: &Shared, headers: &HeaderMap) -> Outcome<()> {
     if shared.refuses_other_regions && region.is_some_and(|region| region != shared.region) {
         let message = "Credential should be scoped to a valid region.";
         return Err(Failure::new("InvalidSignatureException", message));
+    }
+    if shared.refused_keys.signed(headers) || sts::has_expired(headers) {
+        return Err(Failure::new("ExpiredTokenException", EXPIRED_TOKEN));
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Who signed a request and for which region, read from its `Authorization`; signatures are not computed.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -26,6 +29,32 @@ impl<'h> Signer<'h> {
         let access_key_id = parts.next().filter(|id| !id.is_empty())?;
         let region = parts.nth(1).filter(|_| algorithm == SYMMETRIC);
         Some(Self { access_key_id, region })
+    }
+}
+
+/// The access key ids that are refused.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedKeys(Mutex<BTreeSet<String>>);
+
+impl RefusedKeys {
+    /// Refuses a key from now on.
+    pub(crate) fn refuse(&self, access_key_id: &str) {
+        self.keys().insert(access_key_id.to_owned());
+    }
+
+    /// Accepts a key again.
+    pub(crate) fn accept(&self, access_key_id: &str) {
+        self.keys().remove(access_key_id);
+    }
+
+    /// Whether a request was signed with a refused key.
+    pub(crate) fn signed(&self, headers: &HeaderMap) -> bool {
+        let keys = self.keys();
+        !keys.is_empty() && Signer::of(headers).is_some_and(|signer| keys.contains(signer.access_key_id))
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

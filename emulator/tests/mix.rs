@@ -1,5 +1,5 @@
 //! The steady mix of faults, and answers that are slow on purpose.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
 mod client;
 

@@ -75,7 +75,7 @@ pub enum Retry {
     Elsewhere,
     /// Yes: the last one was not processed.
     Freely,
-    /// Yes, once a call, though the last one may have been paid.
+    /// Yes, once a call: the last one may have been paid, or another would end the same way.
     Once,
     /// The same, where the operator allows paying twice: it is not even known whether AWS failed.
     IfPaidTwice,
@@ -156,7 +156,7 @@ reasons! {
     /// The account has agreed to the model's terms, and AWS is still noting it down.
     ModelAgreementPending "MODEL_AGREEMENT_PENDING" Unavailable Midstream Nothing about(120) Elsewhere,
     /// The gateway's AWS credentials are missing, expired or wrong.
-    UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream Nothing about(5) Never,
+    UpstreamCredentials "UPSTREAM_CREDENTIALS" Unavailable Midstream Nothing about(5) Once,
     /// A service quota of the account.
     UpstreamQuota "UPSTREAM_QUOTA" ResourceExhausted Midstream Nothing about(60) Elsewhere,
     /// The same token was used with other parameters.

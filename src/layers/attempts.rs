@@ -53,7 +53,7 @@ struct Search {
     /// The targets, in the order in which they are tried.
     places: Vec<Place>,
     made: u32,
-    /// Another attempt was made after one that may have been paid.
+    /// An attempt has failed that may have been paid.
     paid: bool,
     /// The failure to tell, if it ends here.
     told: Option<Error>,
@@ -63,6 +63,8 @@ struct Search {
 struct Place {
     at: usize,
     vitals: Arc<Vitals>,
+    /// Attempts at it.
+    made: u32,
     state: PlaceState,
 }
 
@@ -95,7 +97,7 @@ impl Search {
         call.target()?;
         let place = |at| {
             let vitals = health.of(call.targets.get(at)?);
-            Some(Place { at, vitals, state: PlaceState::Untried })
+            Some(Place { at, vitals, made: 0, state: PlaceState::Untried })
         };
         let places = order::order(&call).into_iter().filter_map(place).collect();
         Ok(Self { inside, call, retry, breaker, places, made: 0, paid: false, told: None })
@@ -141,14 +143,17 @@ impl Search {
     /// Notes a failure; gives what another attempt costs, or the failure to tell where there shall be none.
     fn note(&mut self, place: usize, error: Error) -> Result<u32, Error> {
         let (repeat, reason) = (error.repeat, error.reason);
+        let repeated = self.places.get(place).is_some_and(|place| place.made > 1);
         let (elsewhere, here) = match reason.retry() {
             Retry::Never => (false, false),
             Retry::Elsewhere => (true, false),
             Retry::Freely => (repeat != Repeat::Futile, true),
+            // Once at each target, since nothing is paid for it.
+            Retry::Once if error.billed == Billed::Nothing => (repeat != Repeat::Futile, !repeated),
             Retry::Once => (repeat != Repeat::Futile && !self.paid, true),
             Retry::IfPaidTwice => (self.retry.pay_twice && !self.paid, true),
         };
-        self.paid |= matches!(reason.retry(), Retry::Once | Retry::IfPaidTwice);
+        self.paid |= error.billed != Billed::Nothing;
         let cost = backoff::cost(reason);
         if let Some(place) = self.places.get_mut(place) {
             let wait = backoff::after(&error, self.made);
@@ -212,6 +217,7 @@ impl Search {
         self.made += 1;
         let at = self.places.get_mut(place).map_or(0, |place| {
             place.state = PlaceState::Busy;
+            place.made += 1;
             place.at
         });
         let attempt = self.inside.clone().oneshot(Call { at, hedge, ..self.call.clone() });

@@ -1,4 +1,4 @@
-//! Bedrock through the AWS SDK: one set of clients a region.
+//! Bedrock through the AWS SDK: one set of clients a region and identity.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,15 +14,15 @@ use aws_sdk_bedrockruntime::types::{
     ServiceTierType, Trace,
 };
 use aws_smithy_http_client::pool::{self, ConnectionPool, PartitionId};
-
+use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_types::body::SdkBody;
-use bedrock_inference_adapters::contract::InvokeHeaders;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::failure::failure;
 use super::frames::frames;
 use super::raw::RawBody;
+use super::sources::Identities;
 use super::{Bedrock, Body, Operation, Request, Response};
 use crate::error::{Error, Reason};
 
@@ -47,50 +47,82 @@ macro_rules! with_headers {
     };
 }
 
+/// Sends a typed call with our own body; their builders have no common type either.
+macro_rules! sent {
+    ($call:expr, $raw:expr) => {
+        $call.customize().interceptor($raw.clone()).send().await.map(drop).map_err(failure)
+    };
+}
+
 /// The media type of every native body.
 const JSON: &str = "application/json";
 
-/// The AWS SDK's client of every region that was called so far.
+/// The AWS SDK's clients of every region and role that were called so far.
 ///
 /// Over TLS one SDK client holds one HTTP/2 connection, so each region has several clients, and calls take
-/// them in turn.
+/// them in turn. Roles share the connections.
 pub struct AwsBedrock {
     base: Builder,
+    endpoints: BTreeMap<String, String>,
+    identities: Identities,
     pool: ConnectionPool,
     connections: usize,
-    regions: Mutex<BTreeMap<String, Arc<[Client]>>>,
+    clients: Mutex<BTreeMap<Way, Arc<[Client]>>>,
     turn: AtomicUsize,
 }
 
+/// Region and role of a call.
+type Way = (String, Option<String>);
+
 impl AwsBedrock {
-    /// Calls through clients made from `base`, over `connections` partitions of the pool.
-    pub(super) fn new(base: Builder, pool: ConnectionPool, connections: usize) -> Self {
-        Self { base, pool, connections, regions: Mutex::default(), turn: AtomicUsize::new(0) }
+    /// Calls through clients made from `base`, over `connections` partitions of the pool, to the endpoints of
+    /// these regions.
+    pub(super) fn new(
+        base: Builder,
+        endpoints: BTreeMap<String, String>,
+        identities: Identities,
+        pool: ConnectionPool,
+        connections: usize,
+    ) -> Self {
+        let clients = Mutex::default();
+        Self { base, endpoints, identities, pool, connections, clients, turn: AtomicUsize::new(0) }
     }
 
-    fn client(&self, region: &str) -> Result<Client, Error> {
-        let clients = self.clients(region)?;
+    fn client(&self, request: &Request) -> Result<Client, Error> {
+        let clients = self.clients((request.region.clone(), request.role.clone()))?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let client = turn.checked_rem(clients.len()).and_then(|turn| clients.get(turn));
         client.cloned().ok_or_else(|| Error::new(Reason::Panic, "a region has no clients"))
     }
 
-    fn clients(&self, region: &str) -> Result<Arc<[Client]>, Error> {
-        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clients) = regions.get(region) {
+    fn clients(&self, way: Way) -> Result<Arc<[Client]>, Error> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clients) = clients.get(&way) {
             return Ok(Arc::clone(clients));
         }
-        let made = (0..self.connections).map(|index| self.connect(region, index));
-        let clients: Arc<[Client]> = made.collect::<Result<Vec<_>, _>>()?.into();
-        regions.insert(region.to_owned(), Arc::clone(&clients));
-        Ok(clients)
+        let made = (0..self.connections).map(|index| self.connect(&way, index));
+        let made: Arc<[Client]> = made.collect::<Result<Vec<_>, _>>()?.into();
+        clients.insert(way, Arc::clone(&made));
+        Ok(made)
     }
 
-    fn connect(&self, region: &str, index: usize) -> Result<Client, Error> {
+    fn connect(&self, (region, role): &Way, index: usize) -> Result<Client, Error> {
         let http = pool::Client::from_partition(&self.pool, PartitionId::from_index(index));
         let http = http
             .map_err(|error| Error::new(Reason::Panic, "a pool partition is missing").with_source(error))?;
-        let config = self.base.clone().region(Region::new(region.to_owned())).http_client(http);
+        let mut config = self
+            .base
+            .clone()
+            .region(Region::new(region.clone()))
+            .credentials_provider(self.identities.of(role.as_deref()))
+            .http_client(http);
+        if let Some(endpoint) = self.endpoints.get(region) {
+            config = config.endpoint_url(endpoint);
+        }
+        if role.is_some() {
+            // A bearer token would be preferred, and is nobody's role.
+            config = config.auth_scheme_preference([AuthSchemeId::from("sigv4")]);
+        }
         Ok(Client::from_conf(config.build()))
     }
 }
@@ -104,89 +136,58 @@ impl fmt::Debug for AwsBedrock {
 #[async_trait]
 impl Bedrock for AwsBedrock {
     async fn send(&self, request: Request) -> Result<Response, Error> {
-        let result = match &request.operation {
-            Operation::Converse => self.converse(&request).await,
-            Operation::ConverseStream => self.converse_stream(&request).await,
-            Operation::InvokeModel(headers) => self.invoke_model(&request, headers).await,
-            Operation::InvokeModelStream(headers) => self.invoke_model_stream(&request, headers).await,
-            Operation::CountTokens => self.count_tokens(&request).await,
-            Operation::ApplyGuardrail { identifier, version } => {
-                self.apply_guardrail(&request, identifier, version).await
-            }
-        };
-        result.map_err(|mut error| {
-            error.upstream.model_id = Some(request.model_id);
-            error.upstream.region = Some(request.region);
-            error
-        })
+        let client = self.client(&request)?;
+        let raw = RawBody::new(request.body.clone(), request.operation.is_framed());
+        match typed(&client, &request, &raw).await {
+            Ok(()) => reply(&raw, request.operation.is_framed()).await,
+            Err(error) => Err(self.told(error, request, &raw)),
+        }
+    }
+}
+
+impl AwsBedrock {
+    /// The failure with what was called. Credentials that AWS has refused are asked for anew.
+    fn told(&self, mut error: Error, request: Request, raw: &RawBody) -> Error {
+        if error.reason == Reason::UpstreamCredentials
+            && let Some(key) = raw.captured().access_key_id
+        {
+            self.identities.of(request.role.as_deref()).refused(&key);
+        }
+        error.upstream.model_id = Some(request.model_id);
+        error.upstream.region = Some(request.region);
+        error
     }
 }
 
 /// The typed calls. Their bodies are ours; what the SDK would write and read is only a stand-in, so members
 /// that it insists on are given empty.
-impl AwsBedrock {
-    async fn converse(&self, request: &Request) -> Result<Response, Error> {
-        let raw = RawBody::whole(request.body.clone());
-        let call = self.client(&request.region)?.converse().model_id(&request.model_id);
-        call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        answered(&raw).await
-    }
-
-    async fn converse_stream(&self, request: &Request) -> Result<Response, Error> {
-        let raw = RawBody::frames(request.body.clone());
-        let call = self.client(&request.region)?.converse_stream().model_id(&request.model_id);
-        call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        streaming(&raw)
-    }
-
-    async fn invoke_model(&self, request: &Request, headers: &InvokeHeaders) -> Result<Response, Error> {
-        let raw = RawBody::whole(request.body.clone());
-        let call = self.client(&request.region)?.invoke_model().model_id(&request.model_id);
-        let call = with_headers!(call, headers);
-        call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        answered(&raw).await
-    }
-
-    async fn invoke_model_stream(
-        &self,
-        request: &Request,
-        headers: &InvokeHeaders,
-    ) -> Result<Response, Error> {
-        let raw = RawBody::frames(request.body.clone());
-        let client = self.client(&request.region)?;
-        let call = client.invoke_model_with_response_stream().model_id(&request.model_id);
-        let call = with_headers!(call, headers);
-        call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        streaming(&raw)
-    }
-
-    async fn count_tokens(&self, request: &Request) -> Result<Response, Error> {
-        let raw = RawBody::whole(request.body.clone());
-        let input = CountTokensInput::Converse(ConverseTokensRequest::builder().build());
-        let call = self.client(&request.region)?.count_tokens().model_id(&request.model_id).input(input);
-        call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        answered(&raw).await
-    }
-
-    async fn apply_guardrail(&self, request: &Request, id: &str, version: &str) -> Result<Response, Error> {
-        let raw = RawBody::whole(request.body.clone());
-        let call = self.client(&request.region)?.apply_guardrail();
-        let call = call.guardrail_identifier(id).guardrail_version(version);
-        let call = call.source(GuardrailContentSource::Input).set_content(Some(Vec::new()));
-        call.customize().interceptor(raw.clone()).send().await.map_err(failure)?;
-        answered(&raw).await
+async fn typed(client: &Client, request: &Request, raw: &RawBody) -> Result<(), Error> {
+    let model_id = &request.model_id;
+    match &request.operation {
+        Operation::Converse => sent!(client.converse().model_id(model_id), raw),
+        Operation::ConverseStream => sent!(client.converse_stream().model_id(model_id), raw),
+        Operation::InvokeModel(headers) => {
+            sent!(with_headers!(client.invoke_model().model_id(model_id), headers), raw)
+        }
+        Operation::InvokeModelStream(headers) => {
+            let call = client.invoke_model_with_response_stream().model_id(model_id);
+            sent!(with_headers!(call, headers), raw)
+        }
+        Operation::CountTokens => {
+            let input = CountTokensInput::Converse(ConverseTokensRequest::builder().build());
+            sent!(client.count_tokens().model_id(model_id).input(input), raw)
+        }
+        Operation::ApplyGuardrail { identifier, version } => {
+            let call = client.apply_guardrail().guardrail_identifier(identifier).guardrail_version(version);
+            sent!(call.source(GuardrailContentSource::Input).set_content(Some(Vec::new())), raw)
+        }
     }
 }
 
-async fn answered(raw: &RawBody) -> Result<Response, Error> {
+async fn reply(raw: &RawBody, framed: bool) -> Result<Response, Error> {
     let reply = raw.captured();
-    let body = Body::Whole(whole(reply.body.ok_or_else(no_body)?).await?.into());
-    Ok(Response { request_id: reply.request_id, head: reply.head, body })
-}
-
-fn streaming(raw: &RawBody) -> Result<Response, Error> {
-    let reply = raw.captured();
-    let body = Body::Frames(frames(reply.body.ok_or_else(no_body)?));
+    let body = reply.body.ok_or_else(no_body)?;
+    let body = if framed { Body::Frames(frames(body)) } else { Body::Whole(whole(body).await?.into()) };
     Ok(Response { request_id: reply.request_id, head: reply.head, body })
 }
 

@@ -3,8 +3,10 @@
 mod aws;
 mod failure;
 mod frames;
+mod identity;
 mod raw;
 mod said;
+mod sources;
 mod start;
 
 use std::fmt::Debug;
@@ -66,6 +68,14 @@ pub enum Operation {
         /// Its version.
         version: String,
     },
+}
+
+impl Operation {
+    /// Whether it is answered as frames.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        matches!(self, Self::ConverseStream | Self::InvokeModelStream(_))
+    }
 }
 
 /// The reply of Bedrock.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -26,9 +27,11 @@ pub(super) struct RawBody {
     reply: Arc<Mutex<Captured>>,
 }
 
-/// What was taken out of the reply.
+/// What was taken out of the reply, and of how it was asked for.
 #[derive(Default)]
 pub(super) struct Captured {
+    /// Which credentials signed the request; none where a bearer token stands instead.
+    pub(super) access_key_id: Option<String>,
     /// AWS's request id.
     pub(super) request_id: Option<String>,
     /// What InvokeModel says in headers.
@@ -38,14 +41,9 @@ pub(super) struct Captured {
 }
 
 impl RawBody {
-    /// For one request that is answered as a whole.
-    pub(super) fn whole(request: Content) -> Self {
-        Self { request, stand_in: "{}", reply: Arc::default() }
-    }
-
-    /// For one request that is answered as frames.
-    pub(super) fn frames(request: Content) -> Self {
-        Self { request, stand_in: "", reply: Arc::default() }
+    /// For one request, answered as frames or as a whole.
+    pub(super) fn new(request: Content, framed: bool) -> Self {
+        Self { request, stand_in: if framed { "" } else { "{}" }, reply: Arc::default() }
     }
 
     /// What was taken out of the reply.
@@ -79,6 +77,21 @@ impl Intercept for RawBody {
         let request = context.request_mut();
         request.headers_mut().insert("content-length", self.request.len().to_string());
         *request.body_mut() = SdkBody::from(self.request.clone().into_bytes());
+        Ok(())
+    }
+
+    fn read_after_signing(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let signature = context.request().headers().get("authorization");
+        // `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/..., SignedHeaders=...`
+        let credential = signature.and_then(|signature| signature.split_once("Credential="));
+        self.reply().access_key_id = credential
+            .and_then(|(_, credential)| credential.split_once('/'))
+            .map(|(access_key_id, _)| access_key_id.to_owned());
         Ok(())
     }
 

@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod account;
 mod apart;
 mod authority;
 mod raw_http2;
@@ -27,6 +28,7 @@ mod both_routes_answer_alike;
 mod both_routes_do_everything;
 mod connections_are_bounded;
 mod content_stays_private;
+mod credentials_are_renewed;
 mod every_clock_has_its_own_error;
 mod every_cut_is_noticed;
 mod every_error_is_typed;
@@ -36,6 +38,8 @@ mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;
+mod regions_have_endpoints;
+mod roles_are_assumed;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
 mod slow_readers_are_borne;

@@ -106,22 +106,23 @@ impl Client {
 
     /// Sends a signed-looking POST with headers of its own.
     pub async fn post_with(&mut self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        let mut request = Request::post(format!("http://emulator{path}"))
-            .header("host", "emulator")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=x")
-            .header("content-type", "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        read(self.send(request.body(Full::new(body.to_string().into())).unwrap()).await.unwrap()).await
+        let signed =
+            [("authorization", "AWS4-HMAC-SHA256 Credential=x"), ("content-type", "application/json")];
+        self.post_raw(path, &[&signed, headers].concat(), body.to_string()).await
     }
 
     /// Sends a POST signed by whom the header says.
     pub async fn post_as(&mut self, path: &str, authorization: &str, body: &Value) -> Answer {
-        let request = Request::post(format!("http://emulator{path}"))
-            .header("host", "emulator")
-            .header("authorization", authorization);
-        read(self.send(request.body(Full::new(body.to_string().into())).unwrap()).await.unwrap()).await
+        self.post_raw(path, &[("authorization", authorization)], body.to_string()).await
+    }
+
+    /// Sends a POST with these headers alone.
+    pub async fn post_raw(&mut self, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let mut request = Request::post(format!("http://emulator{path}")).header("host", "emulator");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(self.send(request.body(Full::new(body.into())).unwrap()).await.unwrap()).await
     }
 
     /// Calls InvokeModel and reads the whole answer.

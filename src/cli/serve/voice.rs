@@ -62,7 +62,8 @@ fn upstream(settings: &Settings, region: &str, emulator: Option<&Emulator>) -> S
     }
     let endpoint = settings.aws.named_endpoint();
     let endpoint = endpoint.as_deref().unwrap_or("as the AWS SDK finds it");
-    format!("upstream: Amazon Bedrock, region {region}, endpoint {endpoint}")
+    let others = settings.aws.endpoints.iter().map(|(region, endpoint)| format!("; {region} at {endpoint}"));
+    format!("upstream: Amazon Bedrock, region {region}, endpoint {endpoint}{}", others.collect::<String>())
 }
 
 fn examples(addr: SocketAddr, tls: &TlsSettings) -> String {

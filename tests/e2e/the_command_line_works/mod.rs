@@ -1,7 +1,7 @@
 //! The command line works: every command, as a user starts it.
 
 mod ask;
-mod aws;
+pub(crate) mod aws;
 mod configuration;
 pub(crate) mod process;
 mod serve;

@@ -1,0 +1,96 @@
+//! Regions: each is called at its own endpoint, and one that goes away and comes back is missed no longer than that.
+
+use std::collections::BTreeMap;
+
+use bedrock_inference::config::Settings;
+use bedrock_inference::error::Reason;
+use bedrock_inference::upstream;
+use bedrock_inference_emulator::{Regions, Settings as EmulatorSettings};
+use futures_util::{StreamExt, stream};
+use tonic::Code;
+
+use crate::roles_are_assumed::call;
+use crate::stage::{NOVA, Stage, ask, reason, told};
+use crate::the_command_line_works::aws::{keys, outside, serve_on_aws};
+use crate::the_command_line_works::process::{Running, file, program, run};
+
+#[tokio::test]
+async fn each_region_is_called_at_its_own_endpoint() {
+    let regions = Regions::start(["us-east-1", "us-west-2", "ap-northeast-1"], EmulatorSettings::default());
+    let regions = regions.await.unwrap();
+    let mut settings = Settings::default();
+    settings.aws.endpoints = regions.urls();
+    let nowhere = "http://127.0.0.1:9";
+    let started = upstream::start_on_emulator(nowhere, &settings.aws, &settings.timeouts).unwrap();
+    // Each refuses what was signed for another.
+    for region in ["us-west-2", "us-east-1", "ap-northeast-1", "us-west-2", "us-east-1", "us-west-2"] {
+        call(&*started.bedrock, region, None).await.unwrap();
+    }
+    let counts: Vec<_> = regions.iter().map(|(_, emulator)| emulator.counts().started).collect();
+    assert_eq!(counts, [2, 3, 1]);
+    let elsewhere = call(&*started.bedrock, "eu-west-1", None).await.unwrap_err();
+    assert_eq!(elsewhere.reason, Reason::UpstreamUnreachable);
+}
+
+#[test]
+fn an_endpoint_of_a_region_wins_on_aws_too_and_is_announced() {
+    let outside = outside();
+    let url = outside.emulator.url();
+    let endpoints =
+        format!("[aws]\nendpoint = \"http://127.0.0.1:9\"\n[aws.endpoints]\n\"eu-central-1\" = {url:?}\n");
+    let service = Running::start(keys(serve_on_aws().arg("--config").arg(file("gateway.toml", &endpoints))));
+    service.says(&format!("endpoint http://127.0.0.1:9; eu-central-1 at {url}"));
+    run(&mut program(&["ask", "--endpoint", &service.url(), NOVA, "hello"])).good();
+    assert_eq!(outside.emulator.counts().started, 1);
+}
+
+#[test]
+fn mistakes_in_endpoints_are_told_with_their_keys() {
+    let wrong = "[aws]\nendpoint = \"bedrock\"\n[aws.endpoints]\n\"mars\" = \"https://host\"\n\"us-west-2\" = \"ftp://host\"\n";
+    let path = file("wrong.toml", wrong);
+    let path = path.to_str().unwrap();
+    let checked = run(&mut program(&["check", "--config", path]));
+    let served = run(&mut program(&["serve", "--config", path]));
+    assert_eq!((checked.code, served.code), (Some(2), Some(2)));
+    for told in [checked.stdout, served.stderr] {
+        for key in ["aws.endpoint is \"bedrock\"", "aws.endpoints.\"mars\"", "aws.endpoints.\"us-west-2\""] {
+            assert!(told.contains(key), "{key}: {told}");
+        }
+    }
+}
+
+/// How so many calls end, by reason, one after the other or all at once.
+async fn outcomes(stage: &Stage, calls: usize, at_once: usize) -> BTreeMap<String, usize> {
+    let one = |_| async {
+        let Err(status) = stage.inference().converse(ask(NOVA, "hello")).await else {
+            return "OK".to_owned();
+        };
+        assert_eq!((status.code(), told(&status, "billed")), (Code::Unavailable, "none".to_owned()));
+        reason(&status)
+    };
+    let mut found = BTreeMap::new();
+    let mut ended = stream::iter(0..calls).map(one).buffer_unordered(at_once);
+    while let Some(outcome) = ended.next().await {
+        *found.entry(outcome).or_default() += 1;
+    }
+    found
+}
+
+/// U4, U17: the region closes every connection of the pool, and calls that begin then are known to cost nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_was_down_is_back_at_once() {
+    const HOME: &str = "us-east-1";
+    const CALLS: usize = 200;
+    let mut regions = Regions::start([HOME], EmulatorSettings::default()).await.unwrap();
+    let stage = Stage::in_front_of(&regions.urls()[HOME]).await;
+    for at_once in [1, 32] {
+        // Fills the pool.
+        assert_eq!(outcomes(&stage, 64, 32).await, [("OK".to_owned(), 64)].into());
+        regions.take_down(HOME).await.unwrap();
+        let down = outcomes(&stage, CALLS, at_once).await;
+        assert_eq!(down, [("UPSTREAM_UNREACHABLE".to_owned(), CALLS)].into());
+        regions.put_up(HOME).await.unwrap();
+        let back = outcomes(&stage, 1, 1).await;
+        assert_eq!(back, [("OK".to_owned(), 1)].into(), "the first call finds it");
+    }
+}
