@@ -18,14 +18,17 @@ mod authority;
 mod raw_http2;
 mod reflected;
 mod stage;
+mod world;
 
 mod a_cancel_reaches_the_upstream;
 mod a_panic_ends_one_call;
 mod attempts_are_repeated;
 mod aws_json_works_as_it_stands;
 mod bad_requests_cost_nothing;
+
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod calls_find_a_target;
 mod connections_are_bounded;
 mod content_stays_private;
 mod credentials_are_renewed;

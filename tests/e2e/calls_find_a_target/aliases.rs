@@ -1,0 +1,227 @@
+//! Which targets an alias and a call's own fallbacks stand for.
+
+use std::time::{Duration, Instant};
+
+use bedrock_inference_proto::v1::{
+    CallOptions, GetModelRequest, ImageBlock, ImageSource, InvokeModelRequest, WarningKind, content_block,
+    image_source,
+};
+use tonic::{Code, Request};
+use tonic_types::StatusExt;
+
+use super::{ALIAS, call, rows, with};
+use crate::stage::{CLAUDE, NOVA, ask, ask_stream, reason, report};
+use crate::world::{EAST, NORTH, WEST, World, alias, everywhere};
+
+/// Ours that has no eyes.
+const BLIND: &str = "amazon.nova-micro-v1:0";
+
+const PICTURE: &[u8] = include_bytes!("../../../src/cli/demo/picture.png");
+
+async fn with_alias() -> World {
+    World::open(|settings| drop(settings.aliases.insert(ALIAS.to_owned(), everywhere(NOVA)))).await
+}
+
+/// U1, U2, U13: each failure before the first content moves on at once as its row says, or does not.
+#[tokio::test]
+async fn each_failure_moves_on_as_its_row_says() {
+    let world = with_alias().await;
+    let cases: [(&[&str], &[(&str, &str)]); 9] = [
+        (&["ThrottlingException"], &[(EAST, "UPSTREAM_THROTTLED"), (WEST, "OK")]),
+        (&["ServiceUnavailableException"], &[(EAST, "UPSTREAM_UNAVAILABLE"), (WEST, "OK")]),
+        (&["ModelNotReadyException"], &[(EAST, "UPSTREAM_MODEL_NOT_READY"), (WEST, "OK")]),
+        (&["ServiceQuotaExceededException"], &[(EAST, "UPSTREAM_QUOTA"), (WEST, "OK")]),
+        (&["AccessDeniedException"], &[(EAST, "MODEL_ACCESS_NOT_GRANTED"), (WEST, "OK")]),
+        (&["InternalServerException"], &[(EAST, "UPSTREAM_INTERNAL"), (WEST, "OK")]),
+        // What may have been paid once is paid twice, and not three times.
+        (
+            &["InternalServerException", "InternalServerException"],
+            &[(EAST, "UPSTREAM_INTERNAL"), (WEST, "UPSTREAM_INTERNAL")],
+        ),
+        (&["ModelTimeoutException"], &[(EAST, "UPSTREAM_MODEL_TIMEOUT")]),
+        (&["ValidationException"], &[(EAST, "UPSTREAM_VALIDATION")]),
+    ];
+    for (faults, expected) in cases {
+        for (region, fault) in [EAST, WEST].iter().zip(faults) {
+            world.script(region, &[fault]);
+        }
+        let began = Instant::now();
+        let (report, status) = call(&world, ask(ALIAS, "hello")).await;
+        assert_eq!(rows(&report), expected, "{faults:?}");
+        assert_eq!(status.is_none(), expected.last().unwrap().1 == "OK", "{faults:?}");
+        assert!(began.elapsed() < Duration::from_millis(900), "{faults:?}: it has waited");
+        assert_eq!((report.model_asked.as_str(), report.model.as_str()), (ALIAS, NOVA));
+        assert_eq!(report.region, expected.last().unwrap().0, "{faults:?}");
+    }
+}
+
+/// U8: behind the first content a stream stays where it is.
+#[tokio::test]
+async fn a_stream_moves_on_only_before_its_first_content() {
+    let world = with_alias().await;
+    world.script(EAST, &["ThrottlingException@0"]);
+    let ending = world.stage.stream(ask_stream(ALIAS, "hello")).await;
+    assert_eq!(rows(ending.reports()[0]), [(EAST, "UPSTREAM_THROTTLED"), (WEST, "OK")]);
+    world.script(EAST, &["ThrottlingException@3"]);
+    let ending = world.stage.stream(ask_stream(ALIAS, "hello")).await;
+    assert_eq!(reason(&ending.status), "UPSTREAM_THROTTLED_MIDSTREAM");
+    assert_eq!(rows(&report(&ending.status)), [(EAST, "UPSTREAM_THROTTLED_MIDSTREAM")]);
+    assert_eq!(world.started(), [2, 1, 0]);
+}
+
+/// Every target is tried at once, and then one again where attempts are left.
+#[tokio::test]
+async fn all_are_tried_before_one_is_tried_again() {
+    let world = World::open(|settings| {
+        settings.retry.attempts = 4;
+        settings.aliases.insert(ALIAS.to_owned(), everywhere(NOVA));
+    })
+    .await;
+    for region in [EAST, WEST, NORTH] {
+        world.script(region, &["ServiceUnavailableException"]);
+    }
+    let (report, _) = call(&world, ask(ALIAS, "hello")).await;
+    let down = "UPSTREAM_UNAVAILABLE";
+    assert_eq!(rows(&report), [(EAST, down), (WEST, down), (NORTH, down), (EAST, "OK")]);
+}
+
+#[tokio::test]
+async fn the_shipped_aliases_are_called_like_models() {
+    let world = World::open(|_| {}).await;
+    for (name, class) in [("economy", "haiku"), ("balanced", "sonnet"), ("best", "opus")] {
+        let (report, status) = call(&world, ask(name, "hello")).await;
+        assert!(status.is_none() && report.model.contains(class), "{name}: {status:?} {report:?}");
+        let request = GetModelRequest { model_id: name.to_owned() };
+        let found = world.stage.models().get_model(request).await.unwrap().into_inner();
+        assert_eq!(found.model.unwrap().model_id, report.model);
+        assert!(found.targets.len() > 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn weights_spread_calls_and_sessions_stay_where_they_are() {
+    let world = World::open(|settings| {
+        let spread = alias(NOVA, &[(EAST, Some(2)), (WEST, Some(1)), (NORTH, Some(1))]);
+        settings.aliases.insert(ALIAS.to_owned(), spread);
+    })
+    .await;
+    for _ in 0..120 {
+        call(&world, ask(ALIAS, "hello")).await;
+    }
+    let [east, west, north] = world.started();
+    assert!(east > 35 && west > 10 && north > 10, "{east} {west} {north}");
+
+    let in_session = |id: usize| {
+        with(CallOptions { session_id: Some(format!("session-{id}")), ..CallOptions::default() }, ALIAS)
+    };
+    for session in 0..12 {
+        let (first, _) = call(&world, in_session(session)).await;
+        let mut others = [EAST, WEST, NORTH].to_vec();
+        others.retain(|region| *region != first.region);
+        for _ in 0..4 {
+            assert_eq!(call(&world, in_session(session)).await.0.region, first.region);
+        }
+        // Away from home for one call, always at the same place.
+        let second = {
+            world.script(&first.region, &["ThrottlingException"]);
+            call(&world, in_session(session)).await.0.region
+        };
+        world.script(&first.region, &["ThrottlingException"]);
+        assert_eq!(call(&world, in_session(session)).await.0.region, second);
+        assert!(others.contains(&second.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_call_brings_fallbacks_of_its_own() {
+    let world = World::open(|_| {}).await;
+    let fallbacks = |models: &[&str]| CallOptions {
+        fallback_models: models.iter().map(|model| (*model).to_owned()).collect(),
+        ..CallOptions::default()
+    };
+    world.script(EAST, &["ThrottlingException", "ServiceUnavailableException"]);
+    let (report, _) = call(&world, with(fallbacks(&[CLAUDE, "economy"]), NOVA)).await;
+    let called: Vec<_> = report.attempts.iter().map(|row| row.model_id.as_str()).collect();
+    assert_eq!(called[..2], [NOVA, &format!("us.{CLAUDE}")]);
+    assert!(called[2].contains("haiku") && report.model.contains("haiku"), "{called:?}");
+    // The same target is not tried as its own fallback.
+    world.script(EAST, &["ModelNotReadyException"; 3]);
+    let mut request = Request::new(with(fallbacks(&[NOVA]), NOVA));
+    request.set_timeout(Duration::from_millis(500));
+    let status = world.stage.inference().converse(request).await.unwrap_err();
+    assert!(crate::stage::report(&status).attempts.len() <= 3, "{status:?}");
+
+    for (models, path) in [
+        (vec!["no.such-model"], "options.fallbackModels[0]"),
+        (vec![CLAUDE, "nova"], "options.fallbackModels[1]"),
+        (vec![CLAUDE; 6], "options.fallbackModels"),
+    ] {
+        let before = world.started();
+        let (_, status) = call(&world, with(fallbacks(&models), NOVA)).await;
+        let status = status.unwrap();
+        let details = status.get_error_details();
+        let violations = &details.bad_request().unwrap().field_violations;
+        assert_eq!(violations.iter().map(|found| &found.field).collect::<Vec<_>>(), [path], "{status:?}");
+        assert_eq!(world.started(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_would_refuse_the_request_is_left_out() {
+    let world = World::open(|settings| {
+        let mut mixed = alias(BLIND, &[(EAST, None)]);
+        mixed.targets.extend(everywhere(NOVA).targets);
+        settings.aliases.insert(ALIAS.to_owned(), mixed);
+        settings.aliases.insert("blind".to_owned(), alias(BLIND, &[(EAST, None), (WEST, None)]));
+    })
+    .await;
+    let picture = ImageBlock {
+        format: Some("png".to_owned()),
+        source: Some(ImageSource { kind: Some(image_source::Kind::Bytes(PICTURE.into())) }),
+        ..ImageBlock::default()
+    };
+    let mut request = ask(ALIAS, "what is it?");
+    let block = bedrock_inference_proto::v1::ContentBlock { kind: Some(content_block::Kind::Image(picture)) };
+    request.messages[0].content.push(block);
+    let (report, status) = call(&world, request.clone()).await;
+    assert!(status.is_none(), "{status:?}");
+    assert_eq!((report.model.as_str(), report.attempts.len()), (NOVA, 1));
+    assert_eq!(report.warnings.len(), 1);
+    assert_eq!(report.warnings[0].kind(), WarningKind::TargetLeftOut);
+    assert!(report.warnings[0].message.contains(BLIND), "{}", report.warnings[0].message);
+
+    request.model_id = Some("blind".to_owned());
+    let (_, status) = call(&world, request).await;
+    assert_eq!(reason(&status.unwrap()), "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn a_native_body_goes_to_one_family_only() {
+    let world = World::open(|settings| {
+        let mut mixed = alias(NOVA, &[(EAST, None)]);
+        mixed.targets.extend(alias(CLAUDE, &[(WEST, None)]).targets);
+        mixed.targets.extend(alias(BLIND, &[(NORTH, None)]).targets);
+        settings.aliases.insert(ALIAS.to_owned(), mixed);
+    })
+    .await;
+    world.script(EAST, &["ThrottlingException"]);
+    let request = InvokeModelRequest {
+        model_id: Some(ALIAS.to_owned()),
+        body: Some(r#"{"messages":[{"role":"user","content":[{"text":"hello"}]}]}"#.into()),
+        ..InvokeModelRequest::default()
+    };
+    let answer = world.stage.inference().invoke_model(request).await.unwrap().into_inner();
+    let report = answer.call.unwrap();
+    assert_eq!(rows(&report), [(EAST, "UPSTREAM_THROTTLED"), (NORTH, "OK")]);
+    assert_eq!(report.warnings[0].kind(), WarningKind::TargetLeftOut);
+}
+
+#[tokio::test]
+async fn a_session_id_must_be_one() {
+    let world = World::open(|_| {}).await;
+    let options = CallOptions { session_id: Some("two words".to_owned()), ..CallOptions::default() };
+    let (_, status) = call(&world, with(options, NOVA)).await;
+    let status = status.unwrap();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("options.sessionId"), "{status:?}");
+}
