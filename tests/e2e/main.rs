@@ -42,6 +42,7 @@ mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;
 mod regions_have_endpoints;
+mod regions_may_die;
 mod roles_are_assumed;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
