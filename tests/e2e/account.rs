@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,9 +13,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::authority::Identity;
 
 const ANSWER: &str = r#"{"output":{"message":{"role":"assistant","content":[{"text":"hello"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2},"metrics":{"latencyMs":1}}"#;
 
@@ -71,22 +79,41 @@ impl Default for State {
 
 impl Account {
     pub async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        Self::at("127.0.0.1:0".parse().unwrap(), None).await
+    }
+
+    /// At this address, behind TLS and HTTP/2 where a certificate is there. Dropping it breaks its connections.
+    pub async fn at(addr: SocketAddr, identity: Option<&Identity>) -> Self {
+        let listener = TcpListener::bind(addr).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let tls = identity.map(tls);
+        let url = if tls.is_some() {
+            format!("https://localhost:{port}")
+        } else {
+            format!("http://127.0.0.1:{port}")
+        };
         let shared = Arc::<Shared>::default();
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let shared = Arc::clone(&serving);
-                tokio::spawn(async move {
-                    let service = service_fn(|request| answer(Arc::clone(&shared), request));
-                    let connection = auto::Builder::new(TokioExecutor::new());
-                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                let (shared, tls) = (Arc::clone(&serving), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(shared, stream).await,
+                        Some(tls) => serve(shared, tls.accept(stream).await.unwrap()).await,
+                    }
                 });
             }
         });
         Self { url, shared, task }
+    }
+
+    /// Breaks every connection, and refuses new ones.
+    pub async fn close(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 
     pub fn url(&self) -> &str {
@@ -118,6 +145,21 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+fn tls(identity: &Identity) -> TlsAcceptor {
+    let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+    let mut config = config.unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn serve(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    let service = service_fn(|request| answer(Arc::clone(&shared), request));
+    let connection = auto::Builder::new(TokioExecutor::new());
+    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(

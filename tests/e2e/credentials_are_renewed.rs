@@ -17,7 +17,7 @@ use crate::the_command_line_works::process::{Running, file};
 const SOON: Duration = Duration::from_secs(30);
 
 /// A service apart, by Converse in the account, and a channel to it.
-async fn service(account: &Account, environment: &[(&str, String)]) -> (Running, Channel) {
+pub async fn service(account: &Account, environment: &[(&str, String)]) -> (Running, Channel) {
     let mut command = serve_on_aws();
     command
         .env("AWS_REGION", "us-east-1")
