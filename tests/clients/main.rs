@@ -54,6 +54,13 @@ async fn boto3_accepts_the_emulators_native_side() {
 
 #[tokio::test]
 #[ignore = "needs python3 with tests/clients/requirements.txt"]
+async fn boto3_assumes_roles_of_the_emulator() {
+    let stage = Stage::open().await;
+    judged_by("emulator_roles_boto3.py", vec![stage.emulator.url()]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs python3 with tests/clients/requirements.txt"]
 async fn boto3_and_the_service_say_the_same() {
     // Converse's own bodies are compared, with all that any model may take.
     let stage = Stage::open_with(|settings| {

@@ -3,6 +3,7 @@
 mod ask;
 pub(crate) mod aws;
 mod configuration;
+mod emulator;
 pub(crate) mod process;
 mod serve;
 mod tell;
