@@ -202,25 +202,27 @@ impl Settings {
     /// Every mistake that the types cannot rule out, all at once.
     fn check(&self) -> Result<(), String> {
         let mut mistakes: Vec<_> = self
-            .too_small()
+            .out_of_range()
             .into_iter()
-            .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
+            .map(|key| {
+                format!("{key} is too small or too large: counts begin at 1, times go from 1ms to 10 years")
+            })
             .collect();
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 
-    /// The keys that are too small.
-    fn too_small(&self) -> Vec<String> {
+    /// The keys that are too small or too large.
+    fn out_of_range(&self) -> Vec<String> {
         let own = self.models.iter().flat_map(|(id, model)| {
-            let small = model.timeouts.too_small();
-            small.map(move |key| format!("models.{id:?}.timeouts.{key}"))
+            let wrong = model.timeouts.out_of_range();
+            wrong.map(move |key| format!("models.{id:?}.timeouts.{key}"))
         });
-        let server = self.server.too_small().map(|key| format!("server.{key}"));
-        let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
+        let server = self.server.out_of_range().map(|key| format!("server.{key}"));
+        let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
-        let reload = (self.reload < timeouts::SHORTEST).then(|| "reload".to_owned());
+        let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
         reload.into_iter().chain(aws).chain(retry).chain(server).chain(timeouts).chain(own).collect()
     }
 }

@@ -8,7 +8,9 @@ use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
 use crate::config::{RetrySettings, RouteSetting};
 use crate::invoke::invoke;
-use crate::layers::{Budgets, Flights, first_content, flight, idle, record, resolve, retry, total, validate};
+use crate::layers::{
+    Budgets, Flights, Tally, first_content, flight, idle, record, resolve, retry, total, validate,
+};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -28,6 +30,8 @@ pub struct Parts {
     pub budgets: Budgets,
     /// The tasks that run upstream calls.
     pub flights: Flights,
+    /// The attempts so far.
+    pub tally: Tally,
     /// Bedrock.
     pub bedrock: Arc<dyn Bedrock>,
 }
@@ -49,7 +53,7 @@ pub fn corridor(parts: Parts) -> CallService {
         // Another attempt at the same target, where the last one failed before its first content.
         .layer(retry(parts.retry, parts.budgets))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
-        .layer(record())
+        .layer(record(parts.tally))
         // An attempt that never ends, though it may speak; inside its row, which tells so.
         .layer(total(parts.clocks.clone()))
         // Silence after the first content; outside the clock that only runs until then.

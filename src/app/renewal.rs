@@ -10,7 +10,7 @@ use crate::call::Clocks;
 use crate::catalog::{Catalog, Home};
 use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
-use crate::layers::{Budgets, Flights};
+use crate::layers::{Budgets, Flights, Tally};
 use crate::server::Rules;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Bedrock, Started};
@@ -21,6 +21,7 @@ pub(super) struct Lasting {
     region: String,
     bedrock: Arc<dyn Bedrock>,
     pub(super) flights: Flights,
+    pub(super) tally: Tally,
     budgets: Budgets,
 }
 
@@ -30,6 +31,7 @@ impl Lasting {
             region: started.region.clone(),
             bedrock: Arc::clone(&started.bedrock),
             flights: Flights::default(),
+            tally: Tally::default(),
             budgets: Budgets::default(),
         }
     }
@@ -40,7 +42,7 @@ impl Lasting {
     /// What is wrong with them, beside what [`Settings::load`] sees.
     pub(super) fn live(&self, settings: &Settings) -> Result<Live, String> {
         let catalog = Catalog::built_in()?.with_unknown(settings.unknown_models);
-        super::known(&settings.models, &catalog)?;
+        super::known(settings, &catalog)?;
         let catalog = Arc::new(catalog);
         let home = Home { region: self.region.clone(), geography: settings.aws.geography.clone() };
         let corridor = corridor(Parts {
@@ -51,6 +53,7 @@ impl Lasting {
             retry: settings.retry,
             budgets: self.budgets.clone(),
             flights: self.flights.clone(),
+            tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),
         });
         Ok(Live { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
@@ -92,7 +95,7 @@ pub(super) fn clocks(settings: &Settings) -> Clocks {
 /// Says which keys are taken, and which wait for a restart.
 fn tell(start: &Settings, running: &Settings, taken: &Settings, wanted: &Settings) {
     let changed = taken.changed_since(running).join(", ");
-    tracing::info!(changed, "a new configuration is in force");
+    tracing::info!(changed, "the configuration was read again");
     let mut waiting = wanted.changed_since(taken);
     if Rules::new(&start.server, &clocks(start)) != Rules::new(&start.server, &clocks(taken)) {
         // Calls have the new ones, their connections are held by the old.

@@ -51,7 +51,7 @@ impl Check {
 
 fn models(settings: &Settings) -> Result<String, String> {
     let catalog = Catalog::built_in()?;
-    app::known(&settings.models, &catalog)?;
+    app::known(settings, &catalog)?;
     let own = settings.models.len();
     Ok(format!("{} in the catalogue, {own} with settings of their own", catalog.models().count()))
 }

@@ -20,7 +20,7 @@ use crate::service;
 pub use first_content::first_content;
 pub use flight::{Flights, flight};
 pub use idle::idle;
-pub use record::record;
+pub use record::{Attempts, Tally, record};
 pub use resolve::resolve;
 pub use retry::{Budgets, retry};
 pub use total::total;
