@@ -194,9 +194,11 @@ impl Settings {
     /// Every mistake that the types cannot rule out, all at once.
     fn check(&self) -> Result<(), String> {
         let mut mistakes: Vec<_> = self
-            .too_small()
+            .out_of_range()
             .into_iter()
-            .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
+            .map(|key| {
+                format!("{key} is too small or too large: counts begin at 1, times go from 1ms to 10 years")
+            })
             .collect();
         mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
@@ -204,20 +206,20 @@ impl Settings {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 
-    /// The keys that are too small.
-    fn too_small(&self) -> Vec<String> {
+    /// The keys that are too small or too large.
+    fn out_of_range(&self) -> Vec<String> {
         let own = self.models.iter().flat_map(|(id, model)| {
-            let small = model.timeouts.too_small();
-            small.map(move |key| format!("models.{id:?}.timeouts.{key}"))
+            let wrong = model.timeouts.out_of_range();
+            wrong.map(move |key| format!("models.{id:?}.timeouts.{key}"))
         });
-        let server = self.server.too_small().map(|key| format!("server.{key}"));
-        let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
+        let server = self.server.out_of_range().map(|key| format!("server.{key}"));
+        let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
-        let breaker = self.breaker.too_small().map(|key| format!("breaker.{key}"));
-        let hedges = self.aliases.iter().filter(|(_, alias)| alias.too_small());
+        let breaker = self.breaker.out_of_range().map(|key| format!("breaker.{key}"));
+        let hedges = self.aliases.iter().filter(|(_, alias)| alias.out_of_range());
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
-        let reload = (self.reload < timeouts::SHORTEST).then(|| "reload".to_owned());
+        let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
         let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
         all.chain(server).chain(timeouts).chain(own).collect()
     }

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Home};
 use crate::config::{BreakerSettings, RetrySettings, RouteSetting};
 use crate::invoke::invoke;
 use crate::layers::{
-    Flights, TargetHealth, attempts, first_content, flight, idle, record, resolve, total, validate,
+    Flights, Tally, TargetHealth, attempts, first_content, flight, idle, record, resolve, total, validate,
 };
 use crate::upstream::Bedrock;
 
@@ -32,6 +32,8 @@ pub struct Parts {
     pub health: TargetHealth,
     /// The tasks that run upstream calls.
     pub flights: Flights,
+    /// The attempts so far.
+    pub tally: Tally,
     /// Bedrock.
     pub bedrock: Arc<dyn Bedrock>,
 }
@@ -53,7 +55,7 @@ pub fn corridor(parts: Parts) -> CallService {
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
-        .layer(record())
+        .layer(record(parts.tally))
         // An attempt that never ends, though it may speak; inside its row, which tells so.
         .layer(total(parts.clocks.clone()))
         // Silence after the first content; outside the clock that only runs until then.

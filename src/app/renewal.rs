@@ -10,7 +10,7 @@ use crate::call::Clocks;
 use crate::catalog::Home;
 use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
-use crate::layers::{Flights, TargetHealth};
+use crate::layers::{Flights, Tally, TargetHealth};
 use crate::server::Rules;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Bedrock, Started};
@@ -21,6 +21,7 @@ pub(super) struct Lasting {
     region: String,
     bedrock: Arc<dyn Bedrock>,
     pub(super) flights: Flights,
+    pub(super) tally: Tally,
     health: TargetHealth,
 }
 
@@ -30,6 +31,7 @@ impl Lasting {
             region: started.region.clone(),
             bedrock: Arc::clone(&started.bedrock),
             flights: Flights::default(),
+            tally: Tally::default(),
             health: TargetHealth::default(),
         }
     }
@@ -50,6 +52,7 @@ impl Lasting {
             breaker: settings.breaker,
             health: self.health.clone(),
             flights: self.flights.clone(),
+            tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),
         });
         Ok(Live { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
@@ -91,7 +94,7 @@ pub(super) fn clocks(settings: &Settings) -> Clocks {
 /// Says which keys are taken, and which wait for a restart.
 fn tell(start: &Settings, running: &Settings, taken: &Settings, wanted: &Settings) {
     let changed = taken.changed_since(running).join(", ");
-    tracing::info!(changed, "a new configuration is in force");
+    tracing::info!(changed, "the configuration was read again");
     let mut waiting = wanted.changed_since(taken);
     if Rules::new(&start.server, &clocks(start)) != Rules::new(&start.server, &clocks(taken)) {
         // Calls have the new ones, their connections are held by the old.

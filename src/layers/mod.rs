@@ -21,7 +21,7 @@ pub use attempts::{TargetHealth, attempts};
 pub use first_content::first_content;
 pub use flight::{Flights, flight};
 pub use idle::idle;
-pub use record::record;
+pub use record::{Attempts, Tally, record};
 pub use resolve::resolve;
 pub use total::total;
 pub use validate::{mistakes, validate};
