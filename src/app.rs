@@ -24,9 +24,10 @@ use tower::Layer;
 use crate::call::Clocks;
 use crate::catalog::{Catalog, Home};
 use crate::config::{ModelSettings, Settings};
-use crate::edge::{HttpService, edge, web};
+use crate::edge::{HttpService, Uploads, edge, web};
 use crate::grpc::Gateway;
-use crate::layers::Flights;
+use crate::layers::{Admission, Flights};
+use crate::memory::Pressure;
 use crate::principal::Authenticator;
 use crate::server::{Certificates, Rules, serve};
 use crate::stack::{Parts, corridor};
@@ -65,23 +66,26 @@ pub async fn run(
     let authenticator = Authenticator::trusting(listener.local_addr()?, trusted(&settings));
     let authenticator = authenticator.map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let flights = Flights::default();
+    let flights = Flights::new(settings.admission.drains);
+    let pressure = Pressure::default();
+    let admission = Admission::new(settings.admission, pressure.clone());
     let clocks = Clocks::new(settings.timeouts, &settings.models);
-    let gateway = gateway(&settings, &started, clocks.clone(), flights.clone())?;
+    let gateway = gateway(&settings, &started, clocks.clone(), admission, flights.clone())?;
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
     let routes = routes(gateway, health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
-    let service =
-        HttpService::of(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
+    let uploads = Uploads::new(&settings.server);
+    let service = HttpService::of(web.layer(edge(authenticator, uploads).layer(routes)));
 
-    let rules = Rules::new(&settings.server, &clocks);
+    let rules = Rules::new(&settings.server, &clocks, pressure.clone());
     let closing = CancellationToken::new();
     let served = async {
         tokio::select! {
             () = serve(listener, certificates.as_ref(), service, rules, closing.clone()) => Ok(()),
             failed = become_ready(&started.credentials, &health, &shutdown) => Err(failed.into()),
             never = renewed(certificates.as_ref()) => match never {},
+            never = pressure.watch(settings.admission.memory_limit) => match never {},
             never = close(&shutdown, &health, &closing) => match never {},
         }
     };
@@ -164,6 +168,7 @@ fn gateway(
     settings: &Settings,
     started: &Started,
     clocks: Clocks,
+    admission: Admission,
     flights: Flights,
 ) -> Result<Gateway, AppError> {
     let catalog = Catalog::built_in().map_err(AppError::Config)?.with_unknown(settings.unknown_models);
@@ -176,6 +181,7 @@ fn gateway(
         route: settings.route,
         clocks,
         retry: settings.retry,
+        admission,
         flights,
         bedrock: started.bedrock.clone(),
     });

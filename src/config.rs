@@ -2,6 +2,7 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod admission;
 mod server;
 mod timeouts;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use admission::AdmissionSettings;
 pub use server::{ServerSettings, TlsSettings};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
 
@@ -35,6 +37,8 @@ pub struct Settings {
     pub aws: AwsSettings,
     /// The gRPC server.
     pub server: ServerSettings,
+    /// How much the service takes on at a time.
+    pub admission: AdmissionSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
     /// Attempts that a call may have.
@@ -133,6 +137,7 @@ impl Default for Settings {
             unknown_models: UnknownModels::Refuse,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
+            admission: AdmissionSettings::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
             models: BTreeMap::new(),
@@ -198,11 +203,12 @@ impl Settings {
             let small = model.timeouts.too_small();
             small.map(move |key| format!("models.{id:?}.timeouts.{key}"))
         });
+        let admission = self.admission.too_small().map(|key| format!("admission.{key}"));
         let server = self.server.too_small().map(|key| format!("server.{key}"));
         let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
-        aws.into_iter().chain(retry).chain(server).chain(timeouts).chain(own).collect()
+        aws.into_iter().chain(retry).chain(server).chain(admission).chain(timeouts).chain(own).collect()
     }
 }
 

@@ -8,7 +8,9 @@ use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
 use crate::config::{RetrySettings, RouteSetting};
 use crate::invoke::invoke;
-use crate::layers::{Flights, first_content, flight, idle, record, resolve, retry, total, validate};
+use crate::layers::{
+    Admission, Flights, admission, first_content, flight, idle, record, resolve, retry, total, validate,
+};
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -24,6 +26,8 @@ pub struct Parts {
     pub clocks: Clocks,
     /// Attempts that a call may have.
     pub retry: RetrySettings,
+    /// Who may run.
+    pub admission: Admission,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// Bedrock.
@@ -34,7 +38,8 @@ pub struct Parts {
 #[must_use]
 pub fn corridor(parts: Parts) -> CallService {
     ServiceBuilder::new()
-        // [admission]: permits and queue come first, so that a full house costs nothing.
+        // A full house costs those nothing whom it turns away; the permit goes on into the flight.
+        .layer(admission(parts.admission))
         // A model that nobody knows must not reach anything that is paid or stored.
         .layer(resolve(parts.catalog, parts.home))
         // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.

@@ -3,6 +3,7 @@
 mod clocks;
 mod mistakes;
 mod options;
+mod permit;
 mod reply;
 mod report;
 mod request;
@@ -10,7 +11,7 @@ mod request;
 use std::sync::Arc;
 
 use bedrock_inference_proto::codec::Violation;
-use bedrock_inference_proto::v1::{OnDisconnect, Route};
+use bedrock_inference_proto::v1::{OnDisconnect, Priority, Route};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,7 @@ use crate::service::Shared;
 
 pub use clocks::Clocks;
 pub use mistakes::refusal;
+pub use permit::Permit;
 pub use reply::{End, Events, Reply};
 pub use report::Report;
 pub use request::{Asked, InvokeCall, Request};
@@ -48,10 +50,14 @@ pub struct Call {
     pub route: Route,
     /// What becomes of paid work when the caller goes away.
     pub on_disconnect: OnDisconnect,
+    /// Who goes first where not all can.
+    pub priority: Priority,
     /// Where to send it; empty until `resolve`.
     pub targets: Vec<Target>,
     /// Options that cannot be honoured; `validate` refuses them together with the rest.
     pub mistakes: Vec<Violation>,
+    /// Leave to run, from admission until its flight takes it.
+    pub permit: Option<Permit>,
     /// Cancelled when nobody waits for it any more.
     pub left: CancellationToken,
     /// What is reported of it at the end.
@@ -101,6 +107,10 @@ impl Call {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
         };
+        let priority = match options.priority() {
+            Priority::Batch => Priority::Batch,
+            Priority::Unspecified | Priority::Interactive => Priority::Interactive,
+        };
         Ok(Self {
             principal,
             request_id: report.request_id(),
@@ -109,8 +119,10 @@ impl Call {
             request,
             route: options.route(),
             on_disconnect,
+            priority,
             targets: Vec::new(),
             mistakes,
+            permit: None,
             left: CancellationToken::new(),
             report,
         })

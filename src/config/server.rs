@@ -31,6 +31,8 @@ pub struct ServerSettings {
     /// How long a request may take to come.
     #[serde(with = "humantime_serde")]
     pub upload_timeout: Duration,
+    /// Bytes of requests that are coming, over all connections.
+    pub upload_bytes: u64,
     /// How often a client is pinged.
     #[serde(with = "humantime_serde")]
     pub keepalive_interval: Duration,
@@ -73,6 +75,7 @@ impl Default for ServerSettings {
             max_streams: 128,
             handshake_timeout: Duration::from_secs(5),
             upload_timeout: Duration::from_secs(120),
+            upload_bytes: 256 * 1024 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(30 * 60),
@@ -98,6 +101,7 @@ impl ServerSettings {
             ("max_streams", self.max_streams == 0),
             ("handshake_timeout", self.handshake_timeout < SHORTEST),
             ("upload_timeout", self.upload_timeout < SHORTEST),
+            ("upload_bytes", self.upload_bytes == 0),
             ("keepalive_interval", self.keepalive_interval < SHORTEST),
             ("keepalive_timeout", self.keepalive_timeout < SHORTEST),
             ("max_connection_age", self.max_connection_age < SHORTEST),

@@ -36,6 +36,7 @@ mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;
+mod overload_is_shed;
 mod same_request_same_bytes;
 mod shutdown_lets_calls_end;
 mod slow_readers_are_borne;
