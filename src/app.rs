@@ -26,7 +26,7 @@ use tower::Layer;
 use crate::call::Clocks;
 use crate::catalog::{Catalog, Home, Residency};
 use crate::config::Settings;
-use crate::edge::{HttpService, edge, web};
+use crate::edge::{HttpService, Uploads, edge, web};
 use crate::grpc::Gateway;
 use crate::layers::Attempts;
 use crate::principal::Authenticator;
@@ -87,22 +87,23 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let authenticator = Authenticator::trusting(listener.local_addr()?, trusted(&settings));
     let authenticator = authenticator.map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let lasting = Lasting::new(&started);
+    let lasting = Lasting::new(&started, &settings);
     let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
     let routes = routes(gateway.clone(), health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
-    let service =
-        HttpService::of(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
+    let uploads = Uploads::new(&settings.server);
+    let service = HttpService::of(web.layer(edge(authenticator, uploads).layer(routes)));
 
     let rules = Rules::new(&settings.server, &Clocks::new(settings.timeouts, &settings.models));
     let closing = CancellationToken::new();
     let served = async {
         tokio::select! {
-            () = serve(listener, certificates.as_ref(), service, rules, closing.clone()) => Ok(()),
+            () = serve(listener, certificates.as_ref(), service, rules, lasting.pressure.clone(), closing.clone()) => Ok(()),
             failed = become_ready(&started.credentials, &health, shutdown.asked()) => Err(failed.into()),
             never = fresh(certificates.as_ref()) => match never {},
+            never = lasting.pressure.watch(settings.admission.memory_limit) => match never {},
             never = lasting.renew(&settings, renewed, &gateway) => match never {},
             never = close(&shutdown, &health, &closing) => match never {},
         }

@@ -2,6 +2,7 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod admission;
 mod aws;
 mod mistake;
 mod renewal;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub aws: AwsSettings,
     /// The gRPC server.
     pub server: ServerSettings,
+    /// How much the service takes on at a time.
+    pub admission: AdmissionSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
     /// Attempts that a call may have.
@@ -134,6 +138,7 @@ impl Default for Settings {
             unknown_models: UnknownModels::Refuse,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
+            admission: AdmissionSettings::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
             breaker: BreakerSettings::default(),
@@ -213,6 +218,7 @@ impl Settings {
             wrong.map(move |key| format!("models.{id:?}.timeouts.{key}"))
         });
         let server = self.server.out_of_range().map(|key| format!("server.{key}"));
+        let admission = self.admission.out_of_range().map(|key| format!("admission.{key}"));
         let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
@@ -221,7 +227,7 @@ impl Settings {
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
         let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
         let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
-        all.chain(server).chain(timeouts).chain(own).collect()
+        all.chain(server).chain(admission).chain(timeouts).chain(own).collect()
     }
 }
 

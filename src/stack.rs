@@ -9,7 +9,8 @@ use crate::catalog::{Catalog, Home};
 use crate::config::{BreakerSettings, RetrySettings, RouteSetting};
 use crate::invoke::invoke;
 use crate::layers::{
-    Flights, Tally, TargetHealth, attempts, first_content, flight, idle, record, resolve, total, validate,
+    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, record,
+    resolve, total, validate,
 };
 use crate::upstream::Bedrock;
 
@@ -30,6 +31,8 @@ pub struct Parts {
     pub breaker: BreakerSettings,
     /// How every target does.
     pub health: TargetHealth,
+    /// Who may run.
+    pub admission: Admission,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// The attempts so far.
@@ -42,7 +45,8 @@ pub struct Parts {
 #[must_use]
 pub fn corridor(parts: Parts) -> CallService {
     ServiceBuilder::new()
-        // [admission]: permits and queue come first, so that a full house costs nothing.
+        // A full house costs those nothing whom it turns away; the permit goes on into the flight.
+        .layer(admission(parts.admission))
         // A model that nobody knows must not reach anything that is paid or stored.
         .layer(resolve(parts.catalog, parts.home))
         // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.

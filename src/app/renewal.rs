@@ -10,7 +10,8 @@ use crate::call::Clocks;
 use crate::catalog::Home;
 use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
-use crate::layers::{Flights, Tally, TargetHealth};
+use crate::layers::{Admission, Flights, Tally, TargetHealth};
+use crate::memory::Pressure;
 use crate::server::Rules;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Bedrock, Started};
@@ -20,17 +21,22 @@ use crate::upstream::{Bedrock, Started};
 pub(super) struct Lasting {
     region: String,
     bedrock: Arc<dyn Bedrock>,
+    pub(super) pressure: Pressure,
     pub(super) flights: Flights,
+    admission: Admission,
     pub(super) tally: Tally,
     health: TargetHealth,
 }
 
 impl Lasting {
-    pub(super) fn new(started: &Started) -> Self {
+    pub(super) fn new(started: &Started, settings: &Settings) -> Self {
+        let pressure = Pressure::default();
         Self {
             region: started.region.clone(),
             bedrock: Arc::clone(&started.bedrock),
-            flights: Flights::default(),
+            admission: Admission::new(settings.admission, pressure.clone()),
+            pressure,
+            flights: Flights::new(settings.admission.drains),
             tally: Tally::default(),
             health: TargetHealth::default(),
         }
@@ -51,6 +57,7 @@ impl Lasting {
             retry: settings.retry,
             breaker: settings.breaker,
             health: self.health.clone(),
+            admission: self.admission.clone(),
             flights: self.flights.clone(),
             tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),

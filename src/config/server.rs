@@ -34,6 +34,8 @@ pub struct ServerSettings {
     /// How long a request may take to come.
     #[serde(with = "humantime_serde")]
     pub upload_timeout: Duration,
+    /// Bytes of requests that are coming, over all connections.
+    pub upload_bytes: u64,
     /// How often a client is pinged.
     #[serde(with = "humantime_serde")]
     pub keepalive_interval: Duration,
@@ -77,6 +79,7 @@ impl Default for ServerSettings {
             max_streams: 128,
             handshake_timeout: Duration::from_secs(5),
             upload_timeout: Duration::from_secs(120),
+            upload_bytes: 256 * 1024 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(30 * 60),
@@ -104,6 +107,7 @@ impl ServerSettings {
             ("shutdown_grace", is_too_long(self.shutdown_grace)),
             ("handshake_timeout", is_no_clock(self.handshake_timeout)),
             ("upload_timeout", is_no_clock(self.upload_timeout)),
+            ("upload_bytes", self.upload_bytes == 0),
             ("keepalive_interval", is_no_clock(self.keepalive_interval)),
             ("keepalive_timeout", is_no_clock(self.keepalive_timeout)),
             ("max_connection_age", is_no_clock(self.max_connection_age)),

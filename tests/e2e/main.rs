@@ -42,6 +42,7 @@ mod floods_are_cut;
 mod guardrails_judge;
 mod models_resolve;
 mod native_bodies_pass;
+mod overload_is_shed;
 mod regions_have_endpoints;
 mod regions_may_die;
 mod roles_are_assumed;
