@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use proptest::prelude::*;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{advance, sleep, timeout};
 
 use super::*;
@@ -92,6 +92,29 @@ async fn a_wait_that_would_not_end_before_the_deadline_is_not_begun() {
     let deadline = Some(Instant::now() + WAIT / 4);
     let refused = one.admit(Priority::Interactive, deadline).now_or_never();
     assert_eq!(refused.and_then(Result::err).map(|error| error.reason), Some(Reason::ServerOverloaded));
+}
+
+/// Without a paused clock, on threads that meet: a permit is handed to somebody who leaves between the two steps of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_permit_is_lost_among_threads() {
+    let few = admission(2, 2, 50);
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        let few = few.clone();
+        tasks.spawn(async move {
+            for _ in 0..20_000 {
+                tokio::select! {
+                    got = few.admit(Priority::Interactive, None) => {
+                        yield_now().await;
+                        drop(got);
+                    }
+                    () = yield_now() => {}
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(free(&few).len(), 2);
 }
 
 /// I12: batch calls first, then everybody.
