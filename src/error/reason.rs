@@ -100,7 +100,7 @@ use Repeat::{Futile, Sensible};
 // never processed and is free to repeat; what may have been billed never has it.
 reasons! {
     /// The request cannot be accepted; the violations say why.
-    InvalidRequest "INVALID_REQUEST" InvalidArgument Same Nothing Futile Never,
+    InvalidRequest "INVALID_REQUEST" InvalidArgument Same Nothing Futile Elsewhere,
     /// The `grpc-timeout` header is not of gRPC's form.
     InvalidDeadline "INVALID_DEADLINE" InvalidArgument Same Nothing Futile Never,
     /// The request's bytes are no message of its type.

@@ -31,6 +31,9 @@ const HEDGE: u32 = 14;
 /// budgets, the caller's deadline and the caller last. A target whose breaker is open is passed over. Every attempt
 /// has its row in the report.
 ///
+/// Where an alias asks for it, a second target is called beside one that has had no content for so long, once a call
+/// and where nothing has been paid for a failure yet; the first to speak is kept.
+///
 /// Of several failures the one that may have cost the most is told: a caller must not take for free what an
 /// earlier attempt may have spent.
 pub fn attempts(
@@ -52,7 +55,11 @@ struct Search {
     breaker: BreakerSettings,
     /// The targets, in the order in which they are tried.
     places: Vec<Place>,
+    /// The attempts that are under way, oldest first.
+    running: Vec<Running>,
     made: u32,
+    /// When a second target is called beside the one that is silent; `None` where none is any more.
+    hedge: Option<Instant>,
     /// An attempt has failed that may have been paid.
     paid: bool,
     /// The failure to tell, if it ends here.
@@ -79,13 +86,20 @@ enum PlaceState {
     Useless,
 }
 
-/// An attempt that has ended.
-struct Tried {
+/// An attempt that is under way.
+struct Running {
+    /// Counts attempts from 1.
+    number: u32,
     place: usize,
     pass: Pass,
     spent: u32,
-    result: Result<Reply, Error>,
+    hedge: bool,
 }
+
+/// An attempt by its number, and how it ended.
+type Ended = (u32, Result<Reply, Error>);
+
+type Attempt = BoxFuture<'static, Ended>;
 
 impl Search {
     fn new(
@@ -100,49 +114,66 @@ impl Search {
             Some(Place { at, vitals, made: 0, state: PlaceState::Untried })
         };
         let places = order::order(&call).into_iter().filter_map(place).collect();
-        Ok(Self { inside, call, retry, breaker, places, made: 0, paid: false, told: None })
+        let (running, hedge) = (Vec::new(), None);
+        Ok(Self { inside, call, retry, breaker, places, running, made: 0, hedge, paid: false, told: None })
     }
 
     async fn run(mut self) -> Result<Reply, Error> {
-        let mut under_way = FuturesUnordered::new();
-        under_way.push(self.untried(0, false).map_err(|shut| self.shut(&shut))?);
-        let mut hedge = self.call.hedge_after.map(|wait| Instant::now() + wait);
+        let mut attempts = FuturesUnordered::new();
+        attempts.push(self.untried(0, false).map_err(|shut| self.shut(shut))?);
         loop {
-            let tried = tokio::select! {
-                tried = under_way.next() => tried,
-                () = sleep_until(hedge.unwrap_or_else(Instant::now)), if hedge.is_some() => {
-                    hedge = None;
-                    if let Ok(second) = self.untried(HEDGE, true) {
-                        under_way.push(second);
-                    }
+            let ended = tokio::select! {
+                ended = attempts.next() => ended,
+                () = sleep_until(self.hedge.unwrap_or_else(Instant::now)), if self.hedge.is_some() => {
+                    attempts.extend(self.second());
                     continue;
                 }
             };
-            match tried {
-                Some(Tried { place, pass, spent, result: Ok(reply) }) => {
-                    pass.answered();
-                    if let Some(place) = self.places.get(place) {
-                        place.vitals.budget.refund(spent);
-                    }
+            let Some((number, result)) = ended else { return Err(self.end()) };
+            let Some(running) = self.ended(number) else { continue };
+            match result {
+                Ok(reply) => {
+                    self.answered(running);
                     return Ok(reply);
                 }
-                Some(Tried { place, pass, result: Err(error), .. }) => {
-                    pass.failed(&error);
-                    let cost = self.note(place, error)?;
-                    // A hedge is still under way: it is the next attempt.
-                    if under_way.is_empty() {
+                Err(error) => {
+                    let cost = self.failed(running, error);
+                    // What is still under way is the next attempt.
+                    if attempts.is_empty() {
+                        let Some(cost) = cost else { return Err(self.end()) };
                         let next = self.another(cost).await?;
-                        under_way.push(next);
+                        attempts.push(next);
                     }
                 }
-                None => return Err(self.end()),
             }
         }
     }
 
-    /// Notes a failure; gives what another attempt costs, or the failure to tell where there shall be none.
-    fn note(&mut self, place: usize, error: Error) -> Result<u32, Error> {
+    /// Takes an attempt that has ended out of those under way.
+    fn ended(&mut self, number: u32) -> Option<Running> {
+        let at = self.running.iter().position(|running| running.number == number)?;
+        Some(self.running.remove(at))
+    }
+
+    /// An answer pays for later attempts: at every target that this call could have tried, or a second choice
+    /// would never earn what it spends. A hedge is paid for, since it was made for nobody's failure.
+    fn answered(&mut self, winner: Running) {
+        if winner.hedge {
+            let overtaken = self.running.drain(..).filter(|running| running.number < winner.number);
+            overtaken.for_each(|running| running.pass.overtaken());
+        }
+        let spent = if winner.hedge { 0 } else { winner.spent };
+        winner.pass.answered();
+        for (at, place) in self.places.iter().enumerate() {
+            place.vitals.budget.refund(if at == winner.place { spent } else { 0 });
+        }
+    }
+
+    /// Notes a failure; gives what another attempt costs, or nothing where there shall be none.
+    fn failed(&mut self, running: Running, error: Error) -> Option<u32> {
         let (repeat, reason) = (error.repeat, error.reason);
+        let Running { place, pass, .. } = running;
+        pass.failed(&error);
         let repeated = self.places.get(place).is_some_and(|place| place.made > 1);
         let (elsewhere, here) = match reason.retry() {
             Retry::Never => (false, false),
@@ -160,72 +191,93 @@ impl Search {
             place.state = if here { PlaceState::Repeatable(wait, cost) } else { PlaceState::Useless };
         }
         self.told = Some(dearer(self.told.take(), error));
-        if elsewhere { Ok(cost) } else { Err(self.end()) }
+        elsewhere.then_some(cost)
     }
 
-    /// Another attempt: at once where no target has failed yet, else after a wait.
-    async fn another(&mut self, cost: u32) -> Result<BoxFuture<'static, Tried>, Error> {
-        // Nothing is begun for somebody who has gone.
-        if self.call.left.is_cancelled() || !self.in_time(Duration::ZERO) {
+    /// Another attempt: at once where no target has failed yet, else after the shortest wait.
+    async fn another(&mut self, cost: u32) -> Result<Attempt, Error> {
+        if !self.is_wanted() {
             return Err(self.end());
         }
         if let Ok(attempt) = self.untried(cost, false) {
             return Ok(attempt);
         }
-        let repeatable = self.places.iter().enumerate().find_map(|(at, place)| match place.state {
-            PlaceState::Repeatable(wait, cost) => Some((at, wait, cost)),
-            _ => None,
-        });
-        let Some((at, wait, cost)) = repeatable.filter(|_| self.made < self.retry.attempts) else {
-            return Err(self.end());
-        };
-        if !self.in_time(wait) || !self.spend(at, cost) {
-            return Err(self.end());
+        while self.made < self.retry.attempts {
+            let repeatable = self.places.iter().enumerate().filter_map(|(at, place)| match place.state {
+                PlaceState::Repeatable(wait, cost) => Some((wait, at, cost)),
+                _ => None,
+            });
+            let Some((wait, at, cost)) = repeatable.min().filter(|(wait, ..)| self.in_time(*wait)) else {
+                break;
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                // Nothing is begun for somebody who has gone.
+                () = self.call.left.cancelled() => break,
+            }
+            if let Ok(attempt) = self.at(at, cost, false) {
+                return Ok(attempt);
+            }
+            if let Some(place) = self.places.get_mut(at) {
+                place.state = PlaceState::Useless;
+            }
         }
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = self.call.left.cancelled() => return Err(self.end()),
+        Err(self.end())
+    }
+
+    /// A second attempt beside one that is silent, where that may be paid twice.
+    fn second(&mut self) -> Option<Attempt> {
+        self.hedge = None;
+        if self.paid || !self.is_wanted() {
+            return None;
         }
-        let pass = self.places.get(at).map(|place| place.vitals.breaker.pass(self.breaker));
-        match pass {
-            Some(Ok(pass)) => Ok(self.begin(at, pass, cost, false)),
-            _ => Err(self.end()),
-        }
+        let second = self.untried(HEDGE, true).ok()?;
+        self.call.hedge_after = None;
+        Some(second)
     }
 
     /// An attempt at the first target that has not been tried, may be called, and can afford it.
     ///
     /// # Errors
-    /// Why the last of them may not be called.
-    fn untried(&mut self, cost: u32, hedge: bool) -> Result<BoxFuture<'static, Tried>, Option<Shut>> {
-        let mut shut = None;
+    /// Which of them comes back first, where none may be called.
+    fn untried(&mut self, cost: u32, hedge: bool) -> Result<Attempt, Option<Shut>> {
+        let mut shut: Option<Shut> = None;
         for at in 0..self.places.len() {
-            let Some(place) = self.places.get_mut(at) else { break };
-            if !matches!(place.state, PlaceState::Untried) {
+            if !self.places.get(at).is_some_and(|place| matches!(place.state, PlaceState::Untried)) {
                 continue;
             }
-            match place.vitals.breaker.pass(self.breaker) {
-                Ok(pass) if place.vitals.budget.spend(cost) => return Ok(self.begin(at, pass, cost, hedge)),
-                Ok(_) => {}
-                Err(found) => shut = Some(found),
+            match self.at(at, cost, hedge) {
+                Ok(attempt) => return Ok(attempt),
+                Err(Some(found)) if shut.is_none_or(|shut| found.wait < shut.wait) => shut = Some(found),
+                Err(_) => {}
             }
         }
         Err(shut)
     }
 
-    fn begin(&mut self, place: usize, pass: Pass, spent: u32, hedge: bool) -> BoxFuture<'static, Tried> {
+    /// An attempt at this place, if it may be called and can afford it.
+    ///
+    /// # Errors
+    /// Why it may not be called; `None` where it cannot afford it.
+    fn at(&mut self, at: usize, cost: u32, hedge: bool) -> Result<Attempt, Option<Shut>> {
+        let Some(place) = self.places.get_mut(at) else { return Err(None) };
+        let pass = place.vitals.breaker.pass(self.breaker).map_err(Some)?;
+        if !place.vitals.budget.spend(cost) {
+            return Err(None);
+        }
+        place.state = PlaceState::Busy;
+        place.made += 1;
         self.made += 1;
-        let at = self.places.get_mut(place).map_or(0, |place| {
-            place.state = PlaceState::Busy;
-            place.made += 1;
-            place.at
-        });
-        let attempt = self.inside.clone().oneshot(Call { at, hedge, ..self.call.clone() });
-        Box::pin(async move { Tried { place, pass, spent, result: attempt.await } })
+        let number = self.made;
+        self.running.push(Running { number, place: at, pass, spent: cost, hedge });
+        self.hedge = self.call.hedge_after.filter(|_| !hedge).map(|wait| Instant::now() + wait);
+        let attempt = self.inside.clone().oneshot(Call { at: place.at, hedge, ..self.call.clone() });
+        Ok(Box::pin(async move { (number, attempt.await) }))
     }
 
-    fn spend(&self, place: usize, cost: u32) -> bool {
-        self.places.get(place).is_some_and(|place| place.vitals.budget.spend(cost))
+    /// Whether there is somebody who would hear of another attempt.
+    fn is_wanted(&self) -> bool {
+        !self.call.left.is_cancelled() && self.in_time(Duration::ZERO)
     }
 
     fn in_time(&self, wait: Duration) -> bool {
@@ -240,8 +292,8 @@ impl Search {
     }
 
     /// Nothing may be called: every breaker is open.
-    fn shut(&self, shut: &Option<Shut>) -> Error {
-        let Some(Shut { reason, wait }) = *shut else {
+    fn shut(&self, shut: Option<Shut>) -> Error {
+        let Some(Shut { reason, wait }) = shut else {
             return Error::new(Reason::Panic, "a call has a target that may be called, and none was");
         };
         let reached: Vec<_> = self.call.targets.iter().map(|target| target.region.as_str()).collect();
@@ -263,10 +315,9 @@ impl Search {
     }
 }
 
-/// The failure that may have cost more; the later one of two alike.
+/// The failure that may have cost more; of two that cost nothing, the one after which a new call makes sense; else the
+/// later one.
 fn dearer(earlier: Option<Error>, later: Error) -> Error {
-    match earlier {
-        Some(earlier) if earlier.billed != Billed::Nothing && later.billed == Billed::Nothing => earlier,
-        _ => later,
-    }
+    let rank = |error: &Error| (error.billed != Billed::Nothing, error.repeat != Repeat::Futile);
+    earlier.filter(|earlier| rank(earlier) > rank(&later)).unwrap_or(later)
 }

@@ -114,14 +114,21 @@ async fn closed_connections_of_http2_cost_nothing_either() {
     let url = region.url().to_owned();
     let addr = format!("127.0.0.1:{}", url.rsplit(':').next().unwrap()).parse().unwrap();
     let keys = [("AWS_ACCESS_KEY_ID", "AKID".to_owned()), ("AWS_SECRET_ACCESS_KEY", "s".to_owned())];
-    let more = [("SSL_CERT_FILE", ca), ("BEDROCK_INFERENCE_RETRY__ATTEMPTS", "1".to_owned())];
+    let more = [
+        ("SSL_CERT_FILE", ca),
+        ("BEDROCK_INFERENCE_RETRY__ATTEMPTS", "1".to_owned()),
+        ("BEDROCK_INFERENCE_BREAKER__OPEN", "0s".to_owned()),
+    ];
     let environment: Vec<_> = keys.into_iter().chain(more).collect();
     let (_service, channel) = service(&region, &environment).await;
     for at_once in [1, 32] {
         assert_eq!(outcomes(&channel, 64, 32).await, [("OK".to_owned(), 64)].into());
         region.close().await;
-        let down = outcomes(&channel, CALLS, at_once).await;
-        assert_eq!(down, [("UPSTREAM_UNREACHABLE".to_owned(), CALLS)].into());
+        let mut down = outcomes(&channel, CALLS, at_once).await;
+        // A call may be written before the end of its connection has been read, on a busy machine.
+        let lost = down.remove("UPSTREAM_CONNECTION_LOST").unwrap_or_default();
+        assert!(lost <= 2, "{lost} of {CALLS}");
+        assert_eq!(down, [("UPSTREAM_UNREACHABLE".to_owned(), CALLS - lost)].into());
         region = Account::at(addr, Some(&identity)).await;
         assert_eq!(outcomes(&channel, 1, 1).await, [("OK".to_owned(), 1)].into());
     }

@@ -37,8 +37,8 @@ enum Gate {
     Closed,
     /// No call until then, for this reason.
     Open(Instant, Reason),
-    /// One call is trying.
-    Trying(Reason),
+    /// One call is trying since then.
+    Trying(Instant, Reason),
 }
 
 /// Why no call may go there, and for how long.
@@ -73,18 +73,21 @@ impl Default for Breaker {
 impl Breaker {
     /// Leave to call the target, or why there is none.
     pub(super) fn pass(&self, settings: BreakerSettings) -> Result<Pass, Shut> {
-        let mut state = self.state();
-        let trying = match state.gate {
-            Gate::Closed => false,
-            Gate::Open(until, reason) => {
-                let wait = until.saturating_duration_since(Instant::now());
-                if !wait.is_zero() {
-                    return Err(Shut { reason, wait });
-                }
-                state.gate = Gate::Trying(reason);
+        let (mut state, now) = (self.state(), Instant::now());
+        let (until, reason) = match state.gate {
+            _ if settings.open.is_zero() => (now, None),
+            Gate::Closed => (now, None),
+            Gate::Open(until, reason) => (until, Some(reason)),
+            // One that takes so long says nothing; the next one may.
+            Gate::Trying(since, reason) => (since + settings.open, Some(reason)),
+        };
+        let trying = match reason {
+            Some(reason) if now < until => return Err(Shut { reason, wait: until - now }),
+            Some(reason) => {
+                state.gate = Gate::Trying(now, reason);
                 true
             }
-            Gate::Trying(reason) => return Err(Shut { reason, wait: settings.open }),
+            None => false,
         };
         Ok(Pass { breaker: self.clone(), settings, trying })
     }
@@ -100,9 +103,16 @@ impl Pass {
         self.end(Sign::Good, Reason::UpstreamUnavailable);
     }
 
+    /// The target was silent for so long that another one has answered first, though it was called later.
+    pub(super) fn overtaken(self) {
+        self.end(Sign::Bad, Reason::UpstreamFirstEventTimeout);
+    }
+
     /// The call has failed, which may say something of the target.
     pub(super) fn failed(self, error: &Error) {
-        self.end(sign(error.reason), error.reason);
+        if let Some(sign) = sign(error.reason) {
+            self.end(sign, error.reason);
+        }
     }
 
     fn end(mut self, sign: Sign, reason: Reason) {
@@ -136,18 +146,19 @@ impl Drop for Pass {
     fn drop(&mut self) {
         if self.trying {
             let mut state = self.breaker.state();
-            if let Gate::Trying(reason) = state.gate {
+            if let Gate::Trying(_, reason) = state.gate {
                 state.gate = Gate::Open(Instant::now(), reason);
             }
         }
     }
 }
 
-/// A refusal of the request, or a model that fails over it, says nothing bad of the target: callers could close it
-/// to others.
-fn sign(reason: Reason) -> Sign {
+/// What a failure says of its target. A refusal of the request, or a model that fails over it, says nothing bad:
+/// callers could close it to others. What never reached it says nothing at all.
+fn sign(reason: Reason) -> Option<Sign> {
     match reason {
-        Reason::UpstreamThrottled => Sign::Throttled,
+        Reason::InvalidRequest | Reason::ClientBug | Reason::Panic | Reason::ClientDeadline => None,
+        Reason::UpstreamThrottled => Some(Sign::Throttled),
         Reason::UpstreamUnavailable
         | Reason::UpstreamUnreachable
         | Reason::UpstreamConnectionLost
@@ -156,8 +167,9 @@ fn sign(reason: Reason) -> Sign {
         | Reason::UpstreamQuota
         | Reason::UpstreamCredentials
         | Reason::UpstreamFirstEventTimeout
-        | Reason::UpstreamStreamTruncated => Sign::Bad,
-        _ => Sign::Good,
+        | Reason::UpstreamTotalTimeout
+        | Reason::UpstreamStreamTruncated => Some(Sign::Bad),
+        _ => Some(Sign::Good),
     }
 }
 
@@ -165,6 +177,8 @@ fn sign(reason: Reason) -> Sign {
 #[derive(Debug)]
 struct Window {
     began: Instant,
+    /// How far back it reaches; other settings begin another one.
+    length: Duration,
     slices: VecDeque<Slice>,
 }
 
@@ -179,10 +193,13 @@ struct Slice {
 
 impl Window {
     fn new(began: Instant) -> Self {
-        Self { began, slices: VecDeque::with_capacity(2) }
+        Self { began, length: Duration::ZERO, slices: VecDeque::with_capacity(2) }
     }
 
     fn count(&mut self, sign: Sign, now: Instant, length: Duration) {
+        if self.length != length {
+            *self = Self { length, ..Self::new(now) };
+        }
         let number = now.saturating_duration_since(self.began).as_nanos() * SLICES / length.as_nanos().max(1);
         while self.slices.front().is_some_and(|oldest| oldest.number + SLICES <= number) {
             self.slices.pop_front();
@@ -288,6 +305,58 @@ mod tests {
         assert_eq!(calls(&breaker, 99, Some(Reason::UpstreamThrottled)), 20);
         advance(SETTINGS.open.mul_f64(THROTTLED_SOONER * (1.0 + JITTER))).await;
         assert_eq!(calls(&breaker, 5, None), 5, "quota is back sooner than a region");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_hangs_holds_nobody_up() -> Result<(), Shut> {
+        let breaker = Breaker::default();
+        calls(&breaker, 20, Some(Reason::UpstreamUnavailable));
+        advance(SETTINGS.open.mul_f64(1.0 + JITTER)).await;
+        let hanging = breaker.pass(SETTINGS)?;
+        assert_eq!(calls(&breaker, 9, None), 0);
+        advance(SETTINGS.open).await;
+        breaker.pass(SETTINGS)?.answered();
+        assert_eq!(calls(&breaker, 9, None), 9);
+        drop(hanging);
+        assert_eq!(calls(&breaker, 9, None), 9, "it has nothing to say any more");
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_settings_hold_at_once() -> Result<(), Shut> {
+        let breaker = Breaker::default();
+        calls(&breaker, 20, Some(Reason::UpstreamUnavailable));
+        assert!(breaker.pass(SETTINGS).is_err());
+        let never = BreakerSettings { open: Duration::ZERO, ..SETTINGS };
+        drop((breaker.pass(never)?, breaker.pass(never)?));
+        let breaker = Breaker::default();
+        advance(Duration::from_secs(3_600)).await;
+        let short = BreakerSettings { window: Duration::from_millis(100), ..SETTINGS };
+        for _ in 0..10 {
+            breaker.pass(short)?.failed(&error(Reason::UpstreamUnavailable));
+        }
+        assert_eq!(calls(&breaker, 19, Some(Reason::UpstreamUnavailable)), 19, "a longer window begins anew");
+        Ok(())
+    }
+
+    #[test]
+    fn each_reason_says_what_it_says() {
+        use Reason::*;
+        let of = |wanted| Reason::ALL.iter().copied().filter(move |reason| sign(*reason) == wanted);
+        let bad = [
+            UpstreamModelNotReady,
+            UpstreamUnavailable,
+            UpstreamInternal,
+            UpstreamCredentials,
+            UpstreamQuota,
+            UpstreamUnreachable,
+            UpstreamConnectionLost,
+            UpstreamFirstEventTimeout,
+            UpstreamTotalTimeout,
+            UpstreamStreamTruncated,
+        ];
+        assert_eq!(of(Some(Sign::Bad)).collect::<Vec<_>>(), bad);
+        assert_eq!(of(Some(Sign::Throttled)).collect::<Vec<_>>(), [UpstreamThrottled]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ fn rank(target: &Target, key: u64) -> Rank {
     }
     let mut hasher = DefaultHasher::new();
     (key, &target.model_id, &target.region, &target.role).hash(&mut hasher);
-    // In (0, 1]: the upper 53 bits, which a float holds exactly.
+    // In (0, 1], by the upper half of the bits.
     let drawn =
         u32::try_from(hasher.finish() >> 32).map_or(1.0, |high| (f64::from(high) + 1.0) / 4_294_967_296.0);
     Rank(-drawn.ln() / f64::from(target.weight))

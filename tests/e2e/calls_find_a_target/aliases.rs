@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bedrock_inference_proto::v1::{
-    CallOptions, GetModelRequest, ImageBlock, ImageSource, InvokeModelRequest, WarningKind, content_block,
-    image_source,
+    CallOptions, GetModelRequest, ImageBlock, ImageSource, InvokeModelRequest, Route, WarningKind,
+    content_block, image_source,
 };
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
@@ -85,6 +85,46 @@ async fn all_are_tried_before_one_is_tried_again() {
     let (report, _) = call(&world, ask(ALIAS, "hello")).await;
     let down = "UPSTREAM_UNAVAILABLE";
     assert_eq!(rows(&report), [(EAST, down), (WEST, down), (NORTH, down), (EAST, "OK")]);
+}
+
+/// U17: what AWS may be answering is called a second time for those who pay twice, and not a third time.
+#[tokio::test]
+async fn nothing_is_paid_three_times() {
+    for (pay_twice, attempts) in [(false, 1), (true, 2)] {
+        let world = World::open(|settings| {
+            settings.retry.pay_twice = pay_twice;
+            settings.aliases.insert(ALIAS.to_owned(), everywhere(NOVA));
+        })
+        .await;
+        for region in [EAST, WEST, NORTH] {
+            world.script(region, &["reset@0"]);
+        }
+        let (report, status) = call(&world, ask(ALIAS, "hello")).await;
+        assert_eq!(report.attempts.len(), attempts, "{pay_twice}");
+        assert_eq!(reason(&status.unwrap()), "UPSTREAM_CONNECTION_LOST");
+    }
+}
+
+/// A target whose own form cannot say the request is passed over, and does not hide why the first one failed.
+#[tokio::test]
+async fn a_target_without_the_route_is_passed_over() {
+    let llama = "meta.llama3-1-8b-instruct-v1:0";
+    let world = World::open(|settings| {
+        let mut mixed = alias(NOVA, &[(EAST, None)]);
+        mixed.targets.extend(alias(llama, &[(WEST, None)]).targets);
+        mixed.targets.extend(alias(NOVA, &[(NORTH, None)]).targets);
+        settings.aliases.insert(ALIAS.to_owned(), mixed.clone());
+        mixed.targets.truncate(2);
+        settings.aliases.insert("two".to_owned(), mixed);
+        settings.retry.attempts = 1;
+    })
+    .await;
+    let native = CallOptions { route: Route::Native.into(), ..CallOptions::default() };
+    world.script(EAST, &["ThrottlingException", "ThrottlingException"]);
+    let (report, _) = call(&world, with(native.clone(), ALIAS)).await;
+    assert_eq!(rows(&report), [(EAST, "UPSTREAM_THROTTLED"), (WEST, "INVALID_REQUEST"), (NORTH, "OK")]);
+    let (_, status) = call(&world, with(native, "two")).await;
+    assert_eq!(reason(&status.unwrap()), "UPSTREAM_THROTTLED");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bedrock_inference::config::UnknownModels;
 use bedrock_inference_emulator::{Mix, Pace};
 use bedrock_inference_proto::v1::{CallOptions, OnDisconnect};
 use futures_util::{StreamExt, stream};
@@ -10,7 +11,7 @@ use tonic::Code;
 
 use super::{ALIAS, call, rows};
 use crate::stage::{NOVA, ask, reason, report, told};
-use crate::world::{EAST, NORTH, WEST, World, everywhere};
+use crate::world::{EAST, NORTH, WEST, World, alias, everywhere};
 
 /// Far longer than anything here takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -150,4 +151,54 @@ async fn a_try_that_is_given_up_lets_the_next_one_try() {
     world.region(EAST).set_pace(Pace::default());
     let served = async { while call(&world, ask(NOVA, "hello")).await.1.is_some() {} };
     timeout(SOON, served).await.expect("it is closed for ever");
+}
+
+/// What a storm has cost a second choice, good times earn again, though it is never called in them.
+#[tokio::test]
+async fn a_second_choice_recovers_in_good_times() {
+    let world = World::open(|settings| {
+        settings.breaker.open = Duration::ZERO;
+        settings.retry.attempts = 1;
+        settings.aliases.insert(ALIAS.to_owned(), alias(NOVA, &[(EAST, None), (WEST, None)]));
+    })
+    .await;
+    for region in [EAST, WEST] {
+        world.region(region).set_mix(always("ServiceUnavailableException"));
+    }
+    for _ in 0..60 {
+        call(&world, ask(ALIAS, "hello")).await;
+    }
+    assert_eq!(world.started()[..2], [60, 35], "500 tokens, and 14 for each call that was somewhere before");
+    for region in [EAST, WEST] {
+        world.region(region).set_mix(Mix::default());
+    }
+    world.script(EAST, &["ServiceUnavailableException"]);
+    assert!(call(&world, ask(ALIAS, "hello")).await.1.is_some(), "nothing is left");
+    for _ in 0..14 {
+        call(&world, ask(ALIAS, "hello")).await;
+    }
+    world.script(EAST, &["ServiceUnavailableException"]);
+    let (report, _) = call(&world, ask(ALIAS, "hello")).await;
+    assert_eq!(rows(&report), [(EAST, "UPSTREAM_UNAVAILABLE"), (WEST, "OK")]);
+}
+
+/// A model that nobody knows closes neither another one nor guardrails.
+#[tokio::test]
+async fn an_unknown_model_that_fails_closes_nothing_else() {
+    let world = World::open(|settings| {
+        settings.unknown_models = UnknownModels::Warn;
+        settings.retry.attempts = 1;
+    })
+    .await;
+    let own =
+        |name: &str| format!("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/{name}");
+    world.script(EAST, &["ModelNotReadyException"; 30]);
+    for _ in 0..30 {
+        call(&world, ask(&own("cold"), "hello")).await;
+    }
+    let closed = call(&world, ask(&own("cold"), "hello")).await.1.unwrap();
+    assert_eq!(reason(&closed), "NO_REGION_AVAILABLE");
+    let other = call(&world, ask(&own("warm"), "hello")).await.0;
+    assert_eq!(other.attempts.len(), 1);
+    assert!(call(&world, ask(NOVA, "hello")).await.0.attempts.len() == 1);
 }
