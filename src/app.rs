@@ -1,6 +1,7 @@
 //! The service as a whole: its parts put together, served, and taken down in order.
 
 mod renewal;
+mod shutdown;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -25,13 +26,15 @@ use tower::Layer;
 use crate::call::Clocks;
 use crate::catalog::{Catalog, Home, Residency};
 use crate::config::Settings;
-use crate::edge::{HttpService, edge, web};
+use crate::edge::{HttpService, Uploads, edge, web};
 use crate::grpc::Gateway;
+use crate::layers::Attempts;
 use crate::principal::Authenticator;
 use crate::server::{Certificates, Rules, serve};
 use crate::upstream::{Credentials, StartError, Started};
 
 use renewal::Lasting;
+use shutdown::Shutdown;
 
 /// How long callers have to read that their calls were given up.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -80,34 +83,30 @@ impl Orders {
 pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Result<(), AppError> {
     let Orders { settings: mut renewed, shutdown, at_once } = orders;
     let settings = renewed.borrow_and_update().clone();
+    let shutdown = Shutdown::new(shutdown, at_once, &settings.server);
     let authenticator = Authenticator::trusting(listener.local_addr()?, trusted(&settings));
     let authenticator = authenticator.map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let lasting = Lasting::new(&started);
+    let lasting = Lasting::new(&started, &settings);
     let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
     let routes = routes(gateway.clone(), health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
-    let service =
-        HttpService::of(web.layer(edge(authenticator, settings.server.upload_timeout).layer(routes)));
+    let uploads = Uploads::new(&settings.server);
+    let service = HttpService::of(web.layer(edge(authenticator, uploads).layer(routes)));
 
     let rules = Rules::new(&settings.server, &Clocks::new(settings.timeouts, &settings.models));
     let closing = CancellationToken::new();
-    let (delay, grace) = (settings.server.shutdown_delay, settings.server.shutdown_grace);
-    let leaving = at_once.run_until_cancelled(sleep(delay));
     let served = async {
         tokio::select! {
-            () = serve(listener, certificates.as_ref(), service, rules, closing.clone()) => Ok(()),
-            failed = become_ready(&started.credentials, &health, &shutdown) => Err(failed.into()),
+            () = serve(listener, certificates.as_ref(), service, rules, lasting.pressure.clone(), closing.clone()) => Ok(()),
+            failed = become_ready(&started.credentials, &health, shutdown.asked()) => Err(failed.into()),
             never = fresh(certificates.as_ref()) => match never {},
+            never = lasting.pressure.watch(settings.admission.memory_limit) => match never {},
             never = lasting.renew(&settings, renewed, &gateway) => match never {},
-            never = close(&shutdown, leaving, &health, &closing) => match never {},
+            never = close(&shutdown, &health, &closing) => match never {},
         }
-    };
-    let expired = async {
-        shutdown.cancelled().await;
-        at_once.run_until_cancelled(sleep(delay.saturating_add(grace))).await
     };
     let served = async {
         let served = served.await;
@@ -115,13 +114,17 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
         served
     };
     tokio::pin!(served);
-    tokio::select! {
-        served = &mut served => return served,
-        _ = expired => {}
-    }
-    tracing::warn!(flights = lasting.flights.count(), "calls still run, and are given up");
-    lasting.flights.give_up();
-    timeout(FAREWELL, served).await.unwrap_or(Ok(()))
+    let served = tokio::select! {
+        served = &mut served => served,
+        () = shutdown.expired() => {
+            tracing::warn!(flights = lasting.flights.count(), "calls still run, and are given up");
+            lasting.flights.give_up();
+            timeout(FAREWELL, served).await.unwrap_or(Ok(()))
+        }
+    };
+    let Attempts { begun, complete, failed, dropped } = lasting.tally.attempts();
+    tracing::info!(begun, complete, failed, dropped, "the service has ended; attempts at calls of Bedrock");
+    served
 }
 
 /// The catalogue as these settings make it, seen from `home`.
@@ -133,11 +136,15 @@ pub fn catalog(settings: &Settings, home: &Home) -> Result<Catalog, String> {
         .with_unknown(settings.unknown_models)
         .within(Residency::new(&settings.residency)?)
         .with_aliases(&settings.aliases, home)?;
-    match settings.models.keys().find(|id| !catalog.has(id)) {
-        None => Ok(catalog),
-        Some(id) => Err(format!(
+    if let Some(id) = settings.models.keys().find(|id| !catalog.has(id)) {
+        return Err(format!(
             "models.{id:?}: the catalogue has no such base id; `bedrock-inference models` lists them"
-        )),
+        ));
+    }
+    let sold = |wanted: &String| catalog.models().any(|entry| entry.model.profiles.contains(wanted));
+    match settings.aws.geography.as_ref().filter(|wanted| !sold(wanted)) {
+        None => Ok(catalog),
+        Some(wanted) => Err(format!("aws.geography: no model has an inference profile of {wanted:?}")),
     }
 }
 
@@ -184,17 +191,12 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
     Ok(routes.routes())
 }
 
-/// Once `shutdown` comes: no new calls are asked for; when `leaving` is over, nobody can connect any more, and
-/// connections end behind their last call.
-async fn close<T>(
-    shutdown: &CancellationToken,
-    leaving: impl Future<Output = T>,
-    health: &HealthReporter,
-    closing: &CancellationToken,
-) -> Infallible {
-    shutdown.cancelled().await;
+/// Once the end is asked for: no new calls are wanted; a while later nobody can connect any more, and connections
+/// end behind their last call.
+async fn close(shutdown: &Shutdown, health: &HealthReporter, closing: &CancellationToken) -> Infallible {
+    shutdown.asked().cancelled().await;
     serving(health, ServingStatus::NotServing).await;
-    leaving.await;
+    shutdown.delayed().await;
     // Clients keep watches open for as long as they are connected, and would hold the whole grace.
     end_watches(health.clone()).await;
     closing.cancel();

@@ -2,6 +2,7 @@
 //!
 //! `docs/configuration.md` describes every key, `config.example.toml` shows every key with its default.
 
+mod admission;
 mod aws;
 mod mistake;
 mod renewal;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub aws: AwsSettings,
     /// The gRPC server.
     pub server: ServerSettings,
+    /// How much the service takes on at a time.
+    pub admission: AdmissionSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
     /// Attempts that a call may have.
@@ -134,6 +138,7 @@ impl Default for Settings {
             unknown_models: UnknownModels::Refuse,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
+            admission: AdmissionSettings::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
             breaker: BreakerSettings::default(),
@@ -194,9 +199,11 @@ impl Settings {
     /// Every mistake that the types cannot rule out, all at once.
     fn check(&self) -> Result<(), String> {
         let mut mistakes: Vec<_> = self
-            .too_small()
+            .out_of_range()
             .into_iter()
-            .map(|key| format!("{key} is too small: counts begin at 1, times at 1ms"))
+            .map(|key| {
+                format!("{key} is too small or too large: counts begin at 1, times go from 1ms to 10 years")
+            })
             .collect();
         mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
@@ -204,22 +211,23 @@ impl Settings {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 
-    /// The keys that are too small.
-    fn too_small(&self) -> Vec<String> {
+    /// The keys that are too small or too large.
+    fn out_of_range(&self) -> Vec<String> {
         let own = self.models.iter().flat_map(|(id, model)| {
-            let small = model.timeouts.too_small();
-            small.map(move |key| format!("models.{id:?}.timeouts.{key}"))
+            let wrong = model.timeouts.out_of_range();
+            wrong.map(move |key| format!("models.{id:?}.timeouts.{key}"))
         });
-        let server = self.server.too_small().map(|key| format!("server.{key}"));
-        let timeouts = self.timeouts.too_small().map(|key| format!("timeouts.{key}"));
+        let server = self.server.out_of_range().map(|key| format!("server.{key}"));
+        let admission = self.admission.out_of_range().map(|key| format!("admission.{key}"));
+        let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
-        let breaker = self.breaker.too_small().map(|key| format!("breaker.{key}"));
-        let hedges = self.aliases.iter().filter(|(_, alias)| alias.too_small());
+        let breaker = self.breaker.out_of_range().map(|key| format!("breaker.{key}"));
+        let hedges = self.aliases.iter().filter(|(_, alias)| alias.out_of_range());
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
-        let reload = (self.reload < timeouts::SHORTEST).then(|| "reload".to_owned());
+        let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
         let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
-        all.chain(server).chain(timeouts).chain(own).collect()
+        all.chain(server).chain(admission).chain(timeouts).chain(own).collect()
     }
 }
 

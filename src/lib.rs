@@ -3,7 +3,7 @@
 //! The modules stand in one line, ground first; each uses only names of those before it
 //! (`tests/house/` checks it). `ARCHITECTURE.md` has the plan of the whole house.
 //!
-//! - ground: [`service`], [`error`], [`config`], [`telemetry`]
+//! - ground: [`service`], [`error`], [`config`], [`telemetry`], [`memory`]
 //! - facts: [`principal`], [`catalog`]
 //! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
 //! - the door: [`edge`], [`grpc`], [`server`], [`app`], [`cli`]
@@ -15,6 +15,8 @@ pub mod error;
 pub mod config;
 
 pub mod telemetry;
+
+pub mod memory;
 
 pub mod principal;
 

@@ -9,7 +9,8 @@ use crate::catalog::{Catalog, Home};
 use crate::config::{BreakerSettings, RetrySettings, RouteSetting};
 use crate::invoke::invoke;
 use crate::layers::{
-    Flights, TargetHealth, attempts, first_content, flight, idle, record, resolve, total, validate,
+    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, record,
+    resolve, total, validate,
 };
 use crate::upstream::Bedrock;
 
@@ -30,8 +31,12 @@ pub struct Parts {
     pub breaker: BreakerSettings,
     /// How every target does.
     pub health: TargetHealth,
+    /// Who may run.
+    pub admission: Admission,
     /// The tasks that run upstream calls.
     pub flights: Flights,
+    /// The attempts so far.
+    pub tally: Tally,
     /// Bedrock.
     pub bedrock: Arc<dyn Bedrock>,
 }
@@ -40,7 +45,8 @@ pub struct Parts {
 #[must_use]
 pub fn corridor(parts: Parts) -> CallService {
     ServiceBuilder::new()
-        // [admission]: permits and queue come first, so that a full house costs nothing.
+        // A full house costs those nothing whom it turns away; the permit goes on into the flight.
+        .layer(admission(parts.admission))
         // A model that nobody knows must not reach anything that is paid or stored.
         .layer(resolve(parts.catalog, parts.home))
         // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.
@@ -53,7 +59,7 @@ pub fn corridor(parts: Parts) -> CallService {
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
-        .layer(record())
+        .layer(record(parts.tally))
         // An attempt that never ends, though it may speak; inside its row, which tells so.
         .layer(total(parts.clocks.clone()))
         // Silence after the first content; outside the clock that only runs until then.

@@ -10,7 +10,8 @@ use crate::call::Clocks;
 use crate::catalog::Home;
 use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
-use crate::layers::{Flights, TargetHealth};
+use crate::layers::{Admission, Flights, Tally, TargetHealth};
+use crate::memory::Pressure;
 use crate::server::Rules;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Bedrock, Started};
@@ -20,16 +21,23 @@ use crate::upstream::{Bedrock, Started};
 pub(super) struct Lasting {
     region: String,
     bedrock: Arc<dyn Bedrock>,
+    pub(super) pressure: Pressure,
     pub(super) flights: Flights,
+    admission: Admission,
+    pub(super) tally: Tally,
     health: TargetHealth,
 }
 
 impl Lasting {
-    pub(super) fn new(started: &Started) -> Self {
+    pub(super) fn new(started: &Started, settings: &Settings) -> Self {
+        let pressure = Pressure::default();
         Self {
             region: started.region.clone(),
             bedrock: Arc::clone(&started.bedrock),
-            flights: Flights::default(),
+            admission: Admission::new(settings.admission, pressure.clone()),
+            pressure,
+            flights: Flights::new(settings.admission.drains),
+            tally: Tally::default(),
             health: TargetHealth::default(),
         }
     }
@@ -49,7 +57,9 @@ impl Lasting {
             retry: settings.retry,
             breaker: settings.breaker,
             health: self.health.clone(),
+            admission: self.admission.clone(),
             flights: self.flights.clone(),
+            tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),
         });
         Ok(Live { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
@@ -91,7 +101,7 @@ pub(super) fn clocks(settings: &Settings) -> Clocks {
 /// Says which keys are taken, and which wait for a restart.
 fn tell(start: &Settings, running: &Settings, taken: &Settings, wanted: &Settings) {
     let changed = taken.changed_since(running).join(", ");
-    tracing::info!(changed, "a new configuration is in force");
+    tracing::info!(changed, "the configuration was read again");
     let mut waiting = wanted.changed_since(taken);
     if Rules::new(&start.server, &clocks(start)) != Rules::new(&start.server, &clocks(taken)) {
         // Calls have the new ones, their connections are held by the old.

@@ -3,6 +3,7 @@
 mod clocks;
 mod mistakes;
 mod options;
+mod permit;
 mod reply;
 mod report;
 mod request;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedrock_inference_proto::codec::Violation;
-use bedrock_inference_proto::v1::{OnDisconnect, Route};
+use bedrock_inference_proto::v1::{OnDisconnect, Priority, Route};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,7 @@ use crate::service::Shared;
 
 pub use clocks::Clocks;
 pub use mistakes::refusal;
+pub use permit::Permit;
 pub use reply::{End, Events, Reply};
 pub use report::{AttemptId, Report};
 pub use request::{Asked, InvokeCall, Request};
@@ -49,6 +51,8 @@ pub struct Call {
     pub route: Route,
     /// What becomes of paid work when the caller goes away.
     pub on_disconnect: OnDisconnect,
+    /// Who goes first where not all can.
+    pub priority: Priority,
     /// Where it may go, first choice first; empty until `resolve`.
     pub targets: Arc<[Target]>,
     /// Which of them the attempt is for.
@@ -65,6 +69,8 @@ pub struct Call {
     pub session_id: Option<String>,
     /// Options that cannot be honoured; `validate` refuses them together with the rest.
     pub mistakes: Vec<Violation>,
+    /// Leave to run, from admission until its flight takes it.
+    pub permit: Option<Permit>,
     /// Cancelled when nobody waits for it any more.
     pub left: CancellationToken,
     /// What is reported of it at the end.
@@ -116,6 +122,10 @@ impl Call {
             OnDisconnect::Cancel => OnDisconnect::Cancel,
             OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
         };
+        let priority = match options.priority() {
+            Priority::Batch => Priority::Batch,
+            Priority::Unspecified | Priority::Interactive => Priority::Interactive,
+        };
         Ok(Self {
             principal,
             request_id: report.request_id(),
@@ -124,6 +134,7 @@ impl Call {
             request,
             route,
             on_disconnect,
+            priority,
             targets: Arc::new([]),
             at: 0,
             hedge: false,
@@ -132,6 +143,7 @@ impl Call {
             fallback_models: options.fallback_models,
             session_id: options.session_id,
             mistakes,
+            permit: None,
             left: CancellationToken::new(),
             report,
         })

@@ -2,7 +2,7 @@
 //! else named in the report.
 
 use bedrock_inference_proto::codec::Violation;
-use bedrock_inference_proto::v1::{CachePolicy, CallOptions, OnDisconnect, Route};
+use bedrock_inference_proto::v1::{CachePolicy, CallOptions, OnDisconnect, Priority, Route};
 
 use super::Report;
 
@@ -25,6 +25,7 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
             options.on_disconnect,
             OnDisconnect::try_from(options.on_disconnect).is_err(),
         ),
+        ("options.priority", options.priority, Priority::try_from(options.priority).is_err()),
     ];
     for (path, value, unknown) in unknown {
         refuse(unknown, path, format!("is {value}, which this version does not know"));
@@ -39,7 +40,6 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
     let ignored = [
         ("options.cachePolicy", matches!(options.cache_policy(), CachePolicy::Use | CachePolicy::Refresh)),
         ("options.cacheTtl", options.cache_ttl.is_some()),
-        ("options.priority", options.priority != 0),
         ("options.labels", !options.labels.is_empty()),
     ];
     for (path, _) in ignored.iter().filter(|(_, set)| *set) {

@@ -36,7 +36,7 @@ struct Arguments {
 enum Command {
     /// Serve the API.
     Serve(serve::Serve),
-    /// Start an emulator and a service, and make calls of seven kinds.
+    /// Start an emulator and a service, and make calls of eight kinds.
     Demo(demo::Demo),
     /// Ask a model through a running service, and stream its answer.
     Ask(ask::Ask),

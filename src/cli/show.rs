@@ -88,6 +88,10 @@ pub(super) fn report(report: &CallReport) -> String {
         format!("request   {}  (aws {})", report.request_id, or_dash(&report.aws_request_id)),
         format!("served    {} in {}{route}", or_dash(served), or_dash(&report.region)),
     ];
+    let failed = report.attempts.iter().filter(|attempt| attempt.outcome != "OK");
+    lines.extend(failed.map(|attempt| {
+        format!("attempt   {} in {}: {}", attempt.model_id, attempt.region, or_dash(&attempt.outcome))
+    }));
     if let Some(tokens) = &report.tokens {
         let written = tokens.cache_write_5m + tokens.cache_write_1h;
         lines.push(format!(

@@ -8,7 +8,7 @@ pub(super) fn told(error: &ConfigError) -> String {
         ConfigError::FileParse { cause, .. } => {
             let picture = cause.to_string();
             let mut lines = picture.lines().filter(|line| !line.trim().is_empty());
-            match (lines.next(), lines.last()) {
+            match (lines.next(), lines.next_back()) {
                 (Some(place), Some(what)) => format!("{place}: {what}"),
                 _ => picture,
             }

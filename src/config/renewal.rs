@@ -15,6 +15,7 @@ impl Settings {
             upstream: start.upstream,
             aws: AwsSettings { geography: self.aws.geography, ..start.aws.clone() },
             server: start.server.clone(),
+            admission: start.admission,
             timeouts: Timeouts { connect: start.timeouts.connect, ..self.timeouts },
             log: start.log.clone(),
             ..self

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::timeouts::SHORTEST;
+use super::timeouts::{is_no_clock, is_too_long};
 
 /// A name for several targets.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -54,16 +54,20 @@ impl Default for BreakerSettings {
 }
 
 impl AliasSettings {
-    /// Whether the hedge's wait is too small.
-    pub(super) fn too_small(&self) -> bool {
-        self.hedge_after.is_some_and(|wait| wait < SHORTEST)
+    /// Whether the hedge's wait is too small or too large.
+    pub(super) fn out_of_range(&self) -> bool {
+        self.hedge_after.is_some_and(is_no_clock)
     }
 }
 
 impl BreakerSettings {
-    /// The keys that are too small.
-    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let keys = [("calls", self.calls == 0), ("window", self.window < SHORTEST)];
+    /// The keys that are too small or too large.
+    pub(super) fn out_of_range(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let keys = [
+            ("calls", self.calls == 0),
+            ("window", is_no_clock(self.window)),
+            ("open", is_too_long(self.open)),
+        ];
         keys.into_iter().filter(|(_, small)| *small).map(|(key, _)| key)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::timeouts::SHORTEST;
+use super::timeouts::{is_no_clock, is_too_long};
 
 /// The gRPC server.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -34,6 +34,8 @@ pub struct ServerSettings {
     /// How long a request may take to come.
     #[serde(with = "humantime_serde")]
     pub upload_timeout: Duration,
+    /// Bytes of requests that are coming, over all connections.
+    pub upload_bytes: u64,
     /// How often a client is pinged.
     #[serde(with = "humantime_serde")]
     pub keepalive_interval: Duration,
@@ -77,6 +79,7 @@ impl Default for ServerSettings {
             max_streams: 128,
             handshake_timeout: Duration::from_secs(5),
             upload_timeout: Duration::from_secs(120),
+            upload_bytes: 256 * 1024 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(30 * 60),
@@ -93,22 +96,25 @@ impl Default for TlsSettings {
 }
 
 impl ServerSettings {
-    /// The keys that are too small.
-    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The keys that are too small or too large.
+    pub(super) fn out_of_range(&self) -> impl Iterator<Item = &'static str> + use<> {
         let keys = [
             ("max_message_bytes", self.max_message_bytes == 0),
             ("max_connections", self.max_connections == 0),
             ("max_connections_per_address", self.max_connections_per_address == 0),
             ("max_streams", self.max_streams == 0),
-            ("handshake_timeout", self.handshake_timeout < SHORTEST),
-            ("upload_timeout", self.upload_timeout < SHORTEST),
-            ("keepalive_interval", self.keepalive_interval < SHORTEST),
-            ("keepalive_timeout", self.keepalive_timeout < SHORTEST),
-            ("max_connection_age", self.max_connection_age < SHORTEST),
-            ("idle_timeout", self.idle_timeout < SHORTEST),
-            ("tls.reload", self.tls.reload < SHORTEST),
+            ("shutdown_delay", is_too_long(self.shutdown_delay)),
+            ("shutdown_grace", is_too_long(self.shutdown_grace)),
+            ("handshake_timeout", is_no_clock(self.handshake_timeout)),
+            ("upload_timeout", is_no_clock(self.upload_timeout)),
+            ("upload_bytes", self.upload_bytes == 0),
+            ("keepalive_interval", is_no_clock(self.keepalive_interval)),
+            ("keepalive_timeout", is_no_clock(self.keepalive_timeout)),
+            ("max_connection_age", is_no_clock(self.max_connection_age)),
+            ("idle_timeout", is_no_clock(self.idle_timeout)),
+            ("tls.reload", is_no_clock(self.tls.reload)),
         ];
-        keys.into_iter().filter(|(_, small)| *small).map(|(key, _)| key)
+        keys.into_iter().filter(|(_, wrong)| *wrong).map(|(key, _)| key)
     }
 }
 

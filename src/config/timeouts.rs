@@ -5,7 +5,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The shortest that a clock may be; timers have no finer steps.
-pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The longest; sums of these and any instant fit their types.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Whether a clock cannot be of this length.
+pub(super) fn is_no_clock(clock: Duration) -> bool {
+    clock < SHORTEST || is_too_long(clock)
+}
+
+/// The same for what may also be nothing.
+pub(super) fn is_too_long(clock: Duration) -> bool {
+    clock > LONGEST
+}
 
 /// The clocks of a call.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
@@ -71,16 +84,17 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// The keys that are too small.
-    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The keys that are too small or too large.
+    pub(super) fn out_of_range(&self) -> impl Iterator<Item = &'static str> + use<> {
         let keys = [
-            ("connect", self.connect),
-            ("first_content", self.first_content),
-            ("idle", self.idle),
-            ("total", self.total),
-            ("slow_reader", self.slow_reader),
+            ("connect", is_no_clock(self.connect)),
+            ("first_content", is_no_clock(self.first_content)),
+            ("idle", is_no_clock(self.idle)),
+            ("total", is_no_clock(self.total)),
+            ("slow_reader", is_no_clock(self.slow_reader)),
+            ("drain", is_too_long(self.drain)),
         ];
-        keys.into_iter().filter(|(_, clock)| *clock < SHORTEST).map(|(key, _)| key)
+        keys.into_iter().filter(|(_, wrong)| *wrong).map(|(key, _)| key)
     }
 
     /// These, with a model's own in their place.
@@ -97,15 +111,14 @@ impl Timeouts {
 }
 
 impl ModelTimeouts {
-    /// The keys that are too small.
-    pub(super) fn too_small(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The keys that are too small or too large.
+    pub(super) fn out_of_range(&self) -> impl Iterator<Item = &'static str> + use<> {
         let clocks = [
             ("first_content", self.first_content),
             ("idle", self.idle),
             ("total", self.total),
             ("slow_reader", self.slow_reader),
         ];
-        let small = clocks.into_iter().filter(|(_, clock)| clock.is_some_and(|clock| clock < SHORTEST));
-        small.map(|(key, _)| key)
+        clocks.into_iter().filter(|(_, clock)| clock.is_some_and(is_no_clock)).map(|(key, _)| key)
     }
 }

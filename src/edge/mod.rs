@@ -12,7 +12,6 @@ mod web;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::time::Duration;
 
 use http::{Request, Response};
 use tonic::Status;
@@ -27,6 +26,7 @@ use crate::principal::Authenticator;
 use crate::service::{self, Shared};
 
 pub use deadline::Arrival;
+pub use upload::Uploads;
 pub use web::web;
 
 /// An HTTP service that speaks gRPC.
@@ -35,7 +35,7 @@ pub type HttpService = Shared<Request<Body>, Response<Body>, Infallible>;
 /// The edge of every RPC, outermost first.
 pub fn edge(
     authenticator: Authenticator,
-    upload_timeout: Duration,
+    uploads: Uploads,
 ) -> impl Layer<Routes, Service = HttpService> + Clone {
     ServiceBuilder::new()
         // The clock runs from here, and whatever is refused further in has the report that is begun here.
@@ -50,8 +50,8 @@ pub fn edge(
         .layer(principal::principal(authenticator))
         // What the library refuses by itself has no reason and no details; inside the span, where it is logged.
         .layer(unnamed_statuses::unnamed_statuses())
-        // A body that never comes would keep its handler waiting.
-        .layer(upload::upload(upload_timeout))
+        // A body that never comes would keep its handler waiting, and many large ones the memory.
+        .layer(upload::upload(uploads))
         // Next to the routes, which read the header that it takes away.
         .layer(plain_streams::plain_streams())
         .layer(layer_fn(HttpService::of::<Routes>))

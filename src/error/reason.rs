@@ -131,6 +131,8 @@ reasons! {
     ClientBug "CLIENT_BUG" Internal Aborted Nothing Futile Never,
     /// The service is going down.
     ServerShuttingDown "SERVER_SHUTTING_DOWN" Unavailable Aborted Nothing millis(200, 2000) Never,
+    /// The service has as much to do as it takes on.
+    ServerOverloaded "SERVER_OVERLOADED" Unavailable Aborted Nothing millis(200, 1000) Never,
     /// A bug of the gateway's.
     Panic "PANIC" Internal Aborted Unknown Futile Never,
     /// Bedrock's account quota.

@@ -2,9 +2,11 @@
 
 mod queue;
 
+use std::sync::Arc;
+
 use bedrock_inference_proto::v1::OnDisconnect;
 use futures_util::{StreamExt, stream};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,20 +14,28 @@ use tower::{Layer, ServiceExt};
 use tracing::Instrument;
 
 use super::layer;
-use crate::call::{Call, CallService, Clocks, Events, Reply, Report};
+use crate::call::{Call, CallService, Clocks, Events, Permit, Reply, Report};
 use crate::config::Timeouts;
 use crate::error::{Error, Reason};
 
 use queue::{Receiver, Sender, queue};
 
 /// The tasks that run upstream calls. Shutdown waits for them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Flights {
     tasks: TaskTracker,
     given_up: CancellationToken,
+    drains: Arc<Semaphore>,
 }
 
 impl Flights {
+    /// None yet. So many may be read to their end at a time whose callers have gone.
+    #[must_use]
+    pub fn new(drains: usize) -> Self {
+        let drains = Arc::new(Semaphore::new(drains.min(Semaphore::MAX_PERMITS)));
+        Self { tasks: TaskTracker::new(), given_up: CancellationToken::new(), drains }
+    }
+
     /// Waits until every flight has landed.
     pub async fn land(&self) {
         self.tasks.close();
@@ -48,9 +58,10 @@ impl Flights {
 ///
 /// The caller's deadline and disconnect end the subscription, and so does a caller who lets events wait for
 /// too long. The upstream call itself then goes on for at most the drain's time under DRAIN, so that its
-/// usage is known exactly, and ends at once under CANCEL.
+/// usage is known exactly, and ends at once under CANCEL, or where too many are drained already. Until then the
+/// flight holds the call's permit.
 pub fn flight(flights: Flights, clocks: Clocks) -> impl Layer<CallService, Service = CallService> + Clone {
-    layer(move |inside, call| {
+    layer(move |inside, mut call| {
         let (flights, clocks) = (flights.clone(), clocks.of(&call));
         async move {
             if call.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -65,7 +76,14 @@ pub fn flight(flights: Flights, clocks: Clocks) -> impl Layer<CallService, Servi
                 report: call.report.clone(),
                 too_slow: CancellationToken::new(),
             };
-            let pilot = Pilot { ticket: ticket.clone(), policy: call.on_disconnect, clocks };
+            let pilot = Pilot {
+                // No clone of the call may outlive its work with it.
+                _permit: call.permit.take(),
+                ticket: ticket.clone(),
+                policy: call.on_disconnect,
+                clocks,
+                drains: flights.drains,
+            };
             let given_up = ticket.given_up.clone();
             let flown = given_up.run_until_cancelled_owned(pilot.fly(inside, call, head, sender));
             flights.tasks.spawn(flown.in_current_span());
@@ -122,10 +140,13 @@ impl Ticket {
     }
 }
 
+/// The first parameter of whatever flies, so that the permit is dropped behind the work.
 struct Pilot {
     ticket: Ticket,
     policy: OnDisconnect,
     clocks: Timeouts,
+    drains: Arc<Semaphore>,
+    _permit: Option<Permit>,
 }
 
 impl Pilot {
@@ -204,6 +225,13 @@ impl Pilot {
         if self.policy != OnDisconnect::Drain {
             return;
         }
+        let Ok(_drain) = self.drains.try_acquire() else {
+            tracing::warn!(
+                request_id = self.ticket.report.request_id(),
+                "an abandoned call was dropped: as many are being drained as may be",
+            );
+            return;
+        };
         let Ok(ended) = timeout(self.clocks.drain, rest).await else {
             tracing::warn!("an abandoned call was given up while draining");
             return;

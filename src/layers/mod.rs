@@ -1,5 +1,6 @@
 //! The layers of the corridor, one file each. `stack.rs` puts them in order and says why.
 
+mod admission;
 mod attempts;
 mod first_content;
 mod flight;
@@ -17,11 +18,12 @@ use crate::call::{Call, CallService, Reply};
 use crate::error::Error;
 use crate::service;
 
+pub use admission::{Admission, admission};
 pub use attempts::{TargetHealth, attempts};
 pub use first_content::first_content;
 pub use flight::{Flights, flight};
 pub use idle::idle;
-pub use record::record;
+pub use record::{Attempts, Tally, record};
 pub use resolve::resolve;
 pub use total::total;
 pub use validate::{mistakes, validate};

@@ -1,54 +1,68 @@
 //! Record: every attempt's beginning and end in the call report, and the upstream's name in its errors.
 
+mod tally;
+
 use bedrock_inference_adapters::contract::Event;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
-use crate::call::{AttemptId, CallService, End, Reply, Report};
+use crate::call::{AttemptId, Call, CallService, End, Reply, Report};
 use crate::catalog::Target;
 use crate::error::{Error, Reason};
 
-/// Writes one attempt into the report, however it ends.
-pub fn record() -> impl Layer<CallService, Service = CallService> + Clone {
-    layer(|inside, mut call| async move {
-        let target = call.target()?.clone();
-        let (report, began) = (call.report.clone(), Instant::now());
-        let attempt = report.attempt_begins(&target, call.hedge);
-        call.attempt = Some(attempt);
-        let asked = call.model_asked.clone();
-        let named = move |error: Error| named(error, &asked, &target);
-        let mut unanswered = Unanswered(Some((report.clone(), attempt, began)));
-        let answer = inside.oneshot(call).await;
-        unanswered.0 = None;
-        match answer {
-            Err(error) => {
-                let error = named(error);
-                if let Some(id) = &error.upstream.request_id {
-                    report.aws_request_id(attempt, id);
-                }
-                report.attempt_ends(attempt, began, &error.reason.name(false));
-                Err(error)
+pub use tally::{Attempts, Tally};
+
+/// Writes one attempt into the report and the tally, however it ends.
+pub fn record(tally: Tally) -> impl Layer<CallService, Service = CallService> + Clone {
+    layer(move |inside, call| recorded(inside, call, tally.clone()))
+}
+
+async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<Reply, Error> {
+    let target = call.target()?.clone();
+    let (report, began) = (call.report.clone(), Instant::now());
+    let attempt = report.attempt_begins(&target, call.hedge);
+    call.attempt = Some(attempt);
+    let begun = tally.begin();
+    let asked = call.model_asked.clone();
+    let named = move |error: Error| named(error, &asked, &target);
+    let mut unanswered = Unanswered(Some((report.clone(), attempt, began)));
+    let answer = inside.oneshot(call).await;
+    unanswered.0 = None;
+    match answer {
+        Err(error) => {
+            let error = named(error);
+            if let Some(id) = &error.upstream.request_id {
+                report.aws_request_id(attempt, id);
             }
-            Ok(reply) => {
-                report.first_content(attempt);
-                let counted = report.clone();
-                let events = reply.events.map(move |event| {
-                    // Noted as it passes: a stream that fails behind it has a known usage all the same.
-                    if let Ok(Event::Metadata(metadata)) = &event {
-                        metadata.usage.iter().for_each(|usage| counted.usage(usage));
-                    }
-                    event.map_err(&named)
-                });
-                Ok(Reply::new(events).on_end(move |end| match end {
-                    End::Complete => report.attempt_ends(attempt, began, "OK"),
-                    End::Failed(error) => report.attempt_ends(attempt, began, &error.reason.name(true)),
-                    End::Dropped => report.attempt_ends(attempt, began, &dropped()),
-                }))
-            }
+            report.attempt_ends(attempt, began, &error.reason.name(false));
+            begun.failed();
+            Err(error)
         }
-    })
+        Ok(reply) => {
+            report.first_content(attempt);
+            let counted = report.clone();
+            let events = reply.events.map(move |event| {
+                // Noted as it passes: a stream that fails behind it has a known usage all the same.
+                if let Ok(Event::Metadata(metadata)) = &event {
+                    metadata.usage.iter().for_each(|usage| counted.usage(usage));
+                }
+                event.map_err(&named)
+            });
+            Ok(Reply::new(events).on_end(move |end| match end {
+                End::Complete => {
+                    report.attempt_ends(attempt, began, "OK");
+                    begun.completed();
+                }
+                End::Failed(error) => {
+                    report.attempt_ends(attempt, began, &error.reason.name(true));
+                    begun.failed();
+                }
+                End::Dropped => report.attempt_ends(attempt, began, &dropped()),
+            }))
+        }
+    }
 }
 
 /// The error with the names of what was called, and with what is only known where both the id that the caller

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use super::watch::{Verdict, Watch};
 use crate::call::Clocks;
 use crate::config::ServerSettings;
 use crate::edge::HttpService;
+use crate::memory::{Level, Pressure};
 
 /// Bytes of an HTTP/2 stream that a client may send ahead.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -53,6 +54,10 @@ const FAREWELL: Duration = Duration::from_millis(100);
 
 /// By how much the ages of connections differ, so that they do not all come back at once.
 const AGE_JITTER: f64 = 0.1;
+
+/// While memory is short, one connection in so many is asked to leave each time that it is looked at: not all come
+/// back at once.
+const ONE_LEAVES_OF: u8 = 4;
 
 /// How connections are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +101,7 @@ pub(super) struct Host {
     service: HttpService,
     http: auto::Builder<TokioExecutor>,
     rules: Rules,
+    pressure: Pressure,
     closing: CancellationToken,
 }
 
@@ -119,8 +125,18 @@ enum Cut {
 }
 
 impl Host {
-    pub(super) fn new(service: HttpService, rules: Rules, closing: CancellationToken) -> Self {
-        Self { service, http: http(&rules), rules, closing }
+    pub(super) fn new(
+        service: HttpService,
+        rules: Rules,
+        pressure: Pressure,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { service, http: http(&rules), rules, pressure, closing }
+    }
+
+    /// Whether a connection should leave because memory is short; drawn anew each time.
+    fn is_pressed(&self) -> bool {
+        self.pressure.level() >= Level::High && fastrand::u8(..ONE_LEAVES_OF) == 0
     }
 
     /// Serves one connection to its end.
@@ -169,7 +185,8 @@ impl Host {
         let rules = &self.rules;
         let mut opening = pin!(sleep_until(open_by));
         let mut aging = pin!(sleep(jittered(rules.max_age)));
-        let mut look = interval((rules.idle.min(rules.slow_reader) / 4).min(LOOK));
+        let looks = (rules.idle.min(rules.slow_reader) / 4).min(LOOK);
+        let mut look = interval_at(Instant::now() + looks, looks);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut opened = false;
         let mut left: Option<Instant> = None;
@@ -195,6 +212,7 @@ impl Host {
                     // Every call has ended by then; watches have not, and a client may never read.
                     (_, Some(left)) if left.elapsed() >= rules.longest_call => return Err(Cut::Stayed),
                     (Verdict::Idle, None) => true,
+                    (Verdict::Fine, None) => self.is_pressed(),
                     _ => false,
                 },
             };

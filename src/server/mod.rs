@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::edge::HttpService;
+use crate::memory::Pressure;
 
 use caps::Caps;
 use connection::Host;
@@ -36,10 +37,11 @@ pub async fn serve(
     certificates: Option<&Certificates>,
     service: HttpService,
     rules: Rules,
+    pressure: Pressure,
     closing: CancellationToken,
 ) {
     let caps = Caps::new(rules.max_connections, rules.max_connections_per_address);
-    let host = Arc::new(Host::new(service, rules, closing.clone()));
+    let host = Arc::new(Host::new(service, rules, pressure, closing.clone()));
     let (mut connections, mut refusals) = (JoinSet::new(), Refusals::default());
     loop {
         let accepted = tokio::select! {

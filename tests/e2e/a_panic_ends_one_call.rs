@@ -11,9 +11,9 @@ use crate::stage::{CLAUDE, NOVA, Stage, ask, ask_stream, reason, report, told};
 
 /// The emulator, but that frames of one model panic from this one on.
 #[derive(Debug)]
-struct Brittle {
-    sound: Arc<dyn Bedrock>,
-    breaks_at: usize,
+pub struct Brittle {
+    pub sound: Arc<dyn Bedrock>,
+    pub breaks_at: usize,
 }
 
 #[async_trait::async_trait]

@@ -2,6 +2,8 @@
 //! noted.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,14 +32,24 @@ pub struct Apart {
 impl Apart {
     /// Serves by Converse, with these variables of the environment beside.
     pub async fn open(environment: &[(&str, &str)]) -> Self {
+        let command = program(&["serve", "--listen", "127.0.0.1:0"]);
+        Self::run(command, &[&[("BEDROCK_INFERENCE_ROUTE", "converse")], environment].concat()).await
+    }
+
+    /// Serves what this file says.
+    pub async fn configured(file: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--config"]);
+        command.arg(file);
+        Self::run(command, environment).await
+    }
+
+    async fn run(mut command: Command, environment: &[(&str, &str)]) -> Self {
         let emulator = Emulator::start(EmulatorSettings::default()).await.unwrap();
-        let mut command = program(&["serve", "--listen", "127.0.0.1:0"]);
         command
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "very-secret")
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url())
-            .env("BEDROCK_INFERENCE_ROUTE", "converse")
             .envs(environment.iter().copied());
         Self { emulator, service: Running::start(&mut command) }
     }

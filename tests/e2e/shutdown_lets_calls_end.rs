@@ -7,18 +7,26 @@ use std::time::{Duration, Instant};
 use bedrock_inference::app::AppError;
 use bedrock_inference::config::{RouteSetting, Settings};
 use bedrock_inference_emulator::Pace;
+use bedrock_inference_proto::v1::ConverseStreamResponse;
 use bedrock_inference_proto::v1::converse_stream_response::Event;
+use bedrock_inference_proto::v1::inference_client::InferenceClient;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
-use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic::{Code, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
-use crate::stage::{CLAUDE, Stage, ask, ask_stream, reason, report};
+use crate::apart::Apart;
+use crate::stage::{CLAUDE, Stage, ask, ask_stream, failure, reason, report};
 
 /// Far longer than anything here takes, unless it waits for the grace.
 const SOON: Duration = Duration::from_secs(10);
@@ -138,6 +146,118 @@ async fn an_abandoned_call_that_hangs_is_given_up_after_the_grace() {
     ended(stage.service, SOON).await;
     let took = began.elapsed();
     assert!(took >= SHORT_GRACE && took < SHORT_GRACE * 2, "it took {took:?}");
+}
+
+/// I13: those who send calls hear of it before they are refused.
+#[tokio::test]
+async fn new_calls_are_served_until_the_delay_has_passed() {
+    let delay = Duration::from_millis(700);
+    let stage = Stage::open_with(|settings| {
+        grace(LONG_GRACE)(settings);
+        settings.server.shutdown_delay = delay;
+    })
+    .await;
+    let mut health = HealthClient::new(stage.channel.clone());
+    let watch = HealthCheckRequest { service: String::new() };
+    let mut watch = health.watch(watch).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    let began = Instant::now();
+    stage.shutdown.cancel();
+    let heard = watch.message().await.unwrap().unwrap();
+    assert_eq!(heard.status(), ServingStatus::NotServing);
+    let channel = Endpoint::from_shared(format!("http://{}", stage.addr)).unwrap().connect().await.unwrap();
+    InferenceClient::new(channel).converse(ask(CLAUDE, "hello")).await.unwrap();
+    assert!(began.elapsed() < delay, "the machine was too busy for this test");
+    refused(stage.addr).await;
+    assert!(began.elapsed() >= delay, "the listener was closed after {:?}", began.elapsed());
+    ended(stage.service, SOON).await;
+}
+
+/// I13: who interrupts again has running calls given up, with their status.
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let apart = Apart::open(&[("BEDROCK_INFERENCE_SERVER__SHUTDOWN_DELAY", "60s")]).await;
+    apart.emulator.script("stall@3".parse().unwrap());
+    let mut client = InferenceClient::new(apart.channel().await);
+    let stream = client.converse_stream(ask_stream(CLAUDE, "Write a haiku.")).await.unwrap();
+    apart.service.signal("TERM");
+    apart.service.says("stopping: ");
+    let began = Instant::now();
+    let stopped = spawn_blocking(move || apart.service.stop("TERM"));
+    let status = timeout(SOON, failure(stream, "given up")).await.expect("nobody gave it up");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "SERVER_SHUTTING_DOWN"));
+    assert_eq!(stopped.await.unwrap(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(2), "it took {:?}", began.elapsed());
+}
+
+/// A stream of a hundred: how long it lasts, and when it began.
+struct Speaker {
+    lasts: Duration,
+    began: Instant,
+    messages: Streaming<ConverseStreamResponse>,
+}
+
+/// I13: a hundred streams of different lengths, a tenth of them left by their callers, and SIGTERM.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_hundred_streams_none_is_lost_that_is_shorter_than_the_grace() {
+    const GRACE: Duration = Duration::from_secs(3);
+    /// By how much a busy machine may be late.
+    const SLACK: Duration = Duration::from_millis(500);
+    let apart = Apart::open(&[("BEDROCK_INFERENCE_SERVER__SHUTDOWN_GRACE", "3s")]).await;
+    let mut client = InferenceClient::new(apart.channel().await);
+    let request = || ask_stream(CLAUDE, "Write a haiku about rivers.");
+    let tokens = client.converse(ask(CLAUDE, "Write a haiku about rivers.")).await.unwrap().into_inner();
+    let tokens = f64::from(tokens.usage.unwrap().output_tokens.unwrap());
+    let mut speakers = Vec::new();
+    for index in 0..100 {
+        let lasts = Duration::from_millis(1500 + 60 * index);
+        let pace =
+            Pace { first_token: Duration::ZERO, tokens_per_second: Some(tokens / lasts.as_secs_f64()) };
+        apart.emulator.set_pace(pace);
+        let (began, messages) =
+            (Instant::now(), client.converse_stream(request()).await.unwrap().into_inner());
+        speakers.push(Speaker { lasts, began, messages });
+    }
+    // The callers of the shortest leave: what they began is drained.
+    let left = speakers.drain(..10).map(|speaker| drop(speaker.messages)).count();
+    let (stopping, emulator) = (Instant::now(), apart.emulator);
+    let stopped = spawn_blocking(move || apart.service.stop_and_tell("TERM"));
+    let ends = speakers.into_iter().map(|Speaker { lasts, began, mut messages }| async move {
+        let ended = loop {
+            match messages.message().await {
+                Ok(Some(ConverseStreamResponse { event: Some(Event::Call(_)) })) => break Ok(()),
+                Ok(message) => assert!(message.is_some(), "an end without a report"),
+                Err(status) => break Err(status),
+            }
+        };
+        (began + lasts, ended)
+    });
+    let ends = timeout(SOON, join_all(ends)).await.expect("a stream is open still");
+    let (code, told) = stopped.await.unwrap();
+    let took = stopping.elapsed();
+    let (mut whole, mut given_up) = (0, 0);
+    for (end, ended) in ends {
+        let Err(status) = ended else {
+            whole += 1;
+            continue;
+        };
+        given_up += 1;
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "SERVER_SHUTTING_DOWN"));
+        assert!(end + SLACK > stopping + GRACE, "one was lost that would have ended in time");
+    }
+    let counts = emulator.counts();
+    println!(
+        "90 streams: {whole} whole, {given_up} given up; {left} left before: {counts:?}; exit after {took:?}, {}",
+        told.iter().rfind(|line| line.contains("the service has ended")).unwrap()
+    );
+    assert_eq!(code, Some(0));
+    assert!(whole >= 10 && given_up >= 10, "{whole} whole, {given_up} given up");
+    assert!(took >= GRACE && took < GRACE + Duration::from_secs(1) + SLACK, "it took {took:?}");
+    assert_eq!(
+        (counts.started, counts.finished),
+        (101, u64::try_from(1 + left + whole).unwrap()),
+        "a drain was lost"
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ const SOON: Duration = Duration::from_secs(20);
 const DELTA: usize = 2048;
 
 /// A stream of so many deltas.
-fn deltas(many: usize) -> Fault {
+pub fn deltas(many: usize) -> Fault {
     let event = |name: &str, payload: Value| (name.to_owned(), payload);
     let delta = json!({"contentBlockIndex": 0, "delta": {"text": "x".repeat(DELTA)}});
     let usage = json!({"inputTokens": 1, "outputTokens": 1, "totalTokens": 2});

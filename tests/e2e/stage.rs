@@ -87,7 +87,7 @@ impl Stage {
     }
 
     /// On the upstream at this URL, or on the emulator where it is empty.
-    async fn on(
+    pub async fn on(
         url: &str,
         change: impl FnOnce(&mut Settings),
         around: impl FnOnce(Arc<dyn Bedrock>) -> Arc<dyn Bedrock>,

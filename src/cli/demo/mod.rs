@@ -1,4 +1,4 @@
-//! `demo`: an emulator, a service, and calls of seven kinds through a real gRPC client.
+//! `demo`: an emulator, a service, and calls of eight kinds through a real gRPC client.
 
 mod native;
 mod scenes;
@@ -16,7 +16,7 @@ use crate::app::{self, Orders};
 use crate::config::{LogSettings, Settings, UpstreamKind};
 use crate::{telemetry, upstream};
 
-/// Start an emulator and a service, and make calls of seven kinds.
+/// Start an emulator and a service, and make calls of eight kinds.
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
     /// Answer as fast as possible instead of at a readable pace
@@ -50,7 +50,7 @@ impl Demo {
         let started = started.map_err(Failure::usage)?;
         let service = tokio::join!(app::run(orders, started, listener), async {
             let played = match app::wait_until_ready(addr, START).await {
-                Ok(channel) => play(channel).await,
+                Ok(channel) => play(channel, &emulator).await,
                 Err(error) => Err(Failure::run(error)),
             };
             shutdown.cancel();
@@ -68,7 +68,7 @@ impl Demo {
     }
 }
 
-async fn play(channel: Channel) -> Result<(), Failure> {
+async fn play(channel: Channel, emulator: &Emulator) -> Result<(), Failure> {
     let client = InferenceClient::new(channel);
     scenes::unary(client.clone()).await?;
     scenes::stream(client.clone()).await?;
@@ -76,5 +76,6 @@ async fn play(channel: Channel) -> Result<(), Failure> {
     scenes::image(client.clone()).await?;
     scenes::guardrail(client.clone()).await?;
     native::body(client.clone()).await?;
-    native::count(client).await
+    native::count(client.clone()).await?;
+    scenes::alias(client, emulator).await
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bedrock_inference_emulator::Emulator;
 use bedrock_inference_proto::v1::inference_client::InferenceClient;
 use bedrock_inference_proto::v1::{
     ContentBlock, ConverseRequest, ConverseResponse, ConverseStreamRequest, GuardrailConfiguration,
@@ -40,6 +41,17 @@ pub(super) async fn unary(mut client: Client) -> Result<(), Failure> {
         },
     );
     show_answer(&response.await?);
+    Ok(())
+}
+
+/// The first target of an alias is throttled, and the second one answers.
+pub(super) async fn alias(mut client: Client, emulator: &Emulator) -> Result<(), Failure> {
+    title("8. An alias: what one target refuses, the next one answers", "economy");
+    emulator.script("ThrottlingException".parse().map_err(Failure::run)?);
+    let question = question("Which model am I speaking to?");
+    let request = ConverseRequest { model_id: Some("economy".to_owned()), ..question };
+    let response = converse(&mut client, request).await?;
+    show_answer(&response);
     Ok(())
 }
 

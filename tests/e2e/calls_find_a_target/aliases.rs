@@ -26,7 +26,9 @@ async fn with_alias() -> World {
 #[tokio::test]
 async fn each_failure_moves_on_as_its_row_says() {
     let world = with_alias().await;
-    let cases: [(&[&str], &[(&str, &str)]); 9] = [
+    // The faults of the first regions, and the rows of the report.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+    let cases: [Case; 9] = [
         (&["ThrottlingException"], &[(EAST, "UPSTREAM_THROTTLED"), (WEST, "OK")]),
         (&["ServiceUnavailableException"], &[(EAST, "UPSTREAM_UNAVAILABLE"), (WEST, "OK")]),
         (&["ModelNotReadyException"], &[(EAST, "UPSTREAM_MODEL_NOT_READY"), (WEST, "OK")]),

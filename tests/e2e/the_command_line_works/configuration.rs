@@ -13,6 +13,8 @@ fn a_mistake_in_the_file_is_told_with_its_key() {
         ("[timeouts]\nidle = 5\n", "timeouts.idle"),
         ("[timeouts]\nidle = \"5\"\n", "timeouts.idle"),
         ("[timeouts]\nidle = \"0s\"\n", "timeouts.idle"),
+        ("[timeouts]\ntotal = \"18446744073709551615s\"\n", "timeouts.total"),
+        ("reload = \"0s\"\n", "reload"),
         ("listen = \"here\"\n", "listen"),
         ("upstream = \"azure\"\n", "upstream"),
         ("[server]\nmax_message_bytes = -1\n", "server.max_message_bytes"),
@@ -110,7 +112,7 @@ fn strings_of_the_environment_stay_strings() {
     let told = run(program(&["check", "--config"])
         .arg(path)
         .env("BEDROCK_INFERENCE_AWS__PROFILE", "42")
-        .env("BEDROCK_INFERENCE_AWS__GEOGRAPHY", "true")
+        .env("BEDROCK_INFERENCE_AWS__REGION", "true")
         .env("BEDROCK_INFERENCE_SERVER__CORS_ORIGINS", "https://a.example.com,https://b.example.com"))
     .good();
     assert!(told.contains("2 origins"), "{told}");

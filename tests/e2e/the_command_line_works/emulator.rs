@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use bedrock_inference_emulator::access_key_id_of;
 use bytes::Bytes;
 use http::Method;
 use tokio::runtime::Runtime;
 
-use super::process::{Running, program, run};
+use super::aws::{outside, serve_on_aws};
+use super::process::{Running, file, program, run};
 use crate::the_edge_speaks_grpc::raw;
 
 /// The status of a call that was signed for a region.
@@ -59,4 +61,27 @@ fn what_cannot_be_is_told_before_it_listens() {
         let found = run(program(&["emulator"]).args(arguments)).bad(2);
         assert!(found.contains(told), "{arguments:?}: {found}");
     }
+}
+
+#[test]
+fn the_aws_sdk_assumes_a_role_of_the_emulator() {
+    let role = "arn:aws:iam::123456789012:role/gateway";
+    let outside = outside();
+    let role_and_keys = format!(
+        "[default]\nrole_arn = {role}\nsource_profile = keys\n\
+         [profile keys]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = very-secret\n"
+    );
+    let url = outside.emulator.url();
+    let service = Running::start(
+        serve_on_aws()
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_CONFIG_FILE", file("role", &role_and_keys))
+            .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &url)
+            .env("AWS_ENDPOINT_URL_STS", &url),
+    );
+    run(&mut program(&["ask", "--endpoint", &service.url(), "amazon.nova-lite-v1:0", "hi"])).good();
+    let call = outside.emulator.calls().remove(0);
+    assert_eq!(call.access_key_id, Some(access_key_id_of(role)));
+    let assumed = outside.emulator.assumed_roles().remove(0);
+    assert_eq!((assumed.role_arn.as_str(), assumed.signed_by.as_deref()), (role, Some("AKIDEXAMPLE")));
 }

@@ -126,13 +126,23 @@ impl Running {
 
     /// Waits for a line that holds this text.
     pub fn says(&self, text: &str) -> String {
+        self.says_one_of(&[text])
+    }
+
+    /// Waits for a line that holds one of these texts.
+    pub fn says_one_of(&self, texts: &[&str]) -> String {
         loop {
             let line = self.lines.recv_timeout(LIMIT);
-            let line = line.unwrap_or_else(|_| panic!("it never said {text:?}"));
-            if line.contains(text) {
+            let line = line.unwrap_or_else(|_| panic!("it never said {texts:?}"));
+            if texts.iter().any(|text| line.contains(text)) {
                 return line;
             }
         }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
     }
 
     pub fn id(&self) -> u32 {

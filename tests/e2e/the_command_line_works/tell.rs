@@ -15,6 +15,7 @@ fn the_demo_plays_every_scene() {
         "5. Guardrails: an intervention is an answer",
         "6. InvokeModel: the model's own body",
         "7. CountTokens: before the call",
+        "8. An alias: what one target refuses, the next one answers",
         "Every call worked.",
     ];
     let places: Vec<_> =
@@ -22,7 +23,8 @@ fn the_demo_plays_every_scene() {
     assert!(places.is_sorted());
     assert!(told.contains("[calls get_weather"), "{told}");
     assert!(told.contains("guardrail_intervened"), "{told}");
-    assert_eq!(told.matches("request   ").count(), 8, "a call report a call: {told}");
+    assert!(told.contains(": UPSTREAM_THROTTLED"), "{told}");
+    assert_eq!(told.matches("request   ").count(), 9, "a call report a call: {told}");
     let program = env!("CARGO_BIN_EXE_bedrock-inference");
     for command in ["serve --upstream emulator`", "ask amazon.nova-lite-v1:0 "] {
         assert!(told.contains(&format!("`{program} {command}")), "{command}: {told}");
