@@ -48,6 +48,10 @@ fuzz seconds="60":
     mkdir -p target/fuzz
     RUSTC_BOOTSTRAP=1 cargo fuzz run decoders --sanitizer none target/fuzz fuzz/corpus/decoders -- -max_total_time={{seconds}}
 
+# Many callers and a mix of faults for so long; `cargo test` does it for a minute
+soak length="10m":
+    SOAK={{length}} cargo test --locked --release --test soak -- --nocapture
+
 # What the gateway adds to a call, beside a direct SDK client
 bench:
     cargo bench --bench overhead

@@ -28,7 +28,7 @@ pub(super) fn encode(call: &Call, route: RouteSetting) -> Result<(Request, Readi
             let body = codec::write(&**count).map_err(AdapterError::from)?;
             Ok((
                 request(Operation::CountTokens, target, body),
-                Reading::raw(Box::new(BedrockMeter::default())),
+                Reading::raw(Box::new(BedrockMeter::default()), true),
             ))
         }
         Asked::ApplyGuardrail(verdict) => guardrail(target, verdict),
@@ -108,7 +108,8 @@ fn invoke(call: &Call, target: &Target, native: &InvokeCall) -> Result<(Request,
         Mode::Stream => Operation::InvokeModelStream(native.headers.clone()),
     };
     let meter = entry.adapter.meter(&entry.model);
-    Ok((request(operation, target, native.body.clone()), Reading::raw(meter)))
+    let json = native.headers.accept.as_deref().is_none_or(|accept| accept == "application/json");
+    Ok((request(operation, target, native.body.clone()), Reading::raw(meter, json)))
 }
 
 fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Request, Reading), Error> {
@@ -117,7 +118,7 @@ fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Reques
     let version = verdict.guardrail_version.clone().unwrap_or_default();
     let body = codec::write(verdict).map_err(AdapterError::from)?;
     let operation = Operation::ApplyGuardrail { identifier, version };
-    Ok((request(operation, target, body), Reading::raw(Box::new(BedrockMeter::default()))))
+    Ok((request(operation, target, body), Reading::raw(Box::new(BedrockMeter::default()), true)))
 }
 
 fn note_route(call: &Call, route: Route, reason: &str) {

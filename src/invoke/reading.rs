@@ -6,6 +6,7 @@ use bedrock_inference_adapters::contract::{
     Event, Grammar, Piece, StreamDecoder, UsageMeter, unknown_member,
 };
 use bedrock_inference_proto::v1::ConverseStreamMetadataEvent;
+use serde::de::IgnoredAny;
 
 use crate::error::{Error, Reason};
 
@@ -19,7 +20,7 @@ enum Kind {
     /// Bytes become events, and the grammar says when all have come.
     Decoded { decoder: Box<dyn StreamDecoder>, grammar: Grammar },
     /// Bytes pass as they are, and a meter reads along.
-    Raw { meter: Box<dyn UsageMeter>, whole: bool, ended: bool },
+    Raw { meter: Box<dyn UsageMeter>, json: bool, whole: bool, ended: bool },
 }
 
 impl Reading {
@@ -28,9 +29,9 @@ impl Reading {
         Self { kind: Kind::Decoded { decoder, grammar: Grammar::default() }, ready: VecDeque::new() }
     }
 
-    /// Of a reply that passes as it is.
-    pub(super) fn raw(meter: Box<dyn UsageMeter>) -> Self {
-        Self { kind: Kind::Raw { meter, whole: false, ended: false }, ready: VecDeque::new() }
+    /// Of a reply that passes as it is; `json` where a whole one has to be JSON, or is none.
+    pub(super) fn raw(meter: Box<dyn UsageMeter>, json: bool) -> Self {
+        Self { kind: Kind::Raw { meter, json, whole: false, ended: false }, ready: VecDeque::new() }
     }
 
     /// Takes the next piece.
@@ -47,7 +48,12 @@ impl Reading {
                     self.ready.push_back(event);
                 }
             }
-            Kind::Raw { meter, whole, .. } => {
+            Kind::Raw { meter, json, whole, .. } => {
+                if let Piece::Whole(body) = piece
+                    && *json
+                {
+                    must_be_json(body)?;
+                }
                 meter.feed(piece);
                 *whole |= matches!(piece, Piece::Whole(_));
                 self.ready.push_back(match piece {
@@ -68,7 +74,7 @@ impl Reading {
         let missing = match &mut self.kind {
             Kind::Decoded { grammar, .. } if grammar.is_complete() => return Ok(()),
             Kind::Decoded { .. } => "messageStop and metadata",
-            Kind::Raw { meter, whole, ended } if *whole || meter.is_complete() => {
+            Kind::Raw { meter, whole, ended, .. } if *whole || meter.is_complete() => {
                 *ended = true;
                 self.ready.extend(metered(&**meter));
                 return Ok(());
@@ -96,6 +102,12 @@ impl Reading {
     pub(super) fn into_ready(self) -> impl Iterator<Item = Event> + Send + 'static {
         self.ready.into_iter()
     }
+}
+
+/// A whole reply has no end of its own: half of one, or a page of a proxy, shows in that it is no JSON.
+fn must_be_json(body: &[u8]) -> Result<(), Error> {
+    let read: Result<IgnoredAny, _> = serde_json::from_slice(body);
+    read.map(drop).map_err(|_| Error::new(Reason::UpstreamProtocol, "bedrock's reply is no JSON"))
 }
 
 /// What the meter read, as the event that the layers look for.

@@ -166,6 +166,21 @@ async fn a_native_stream_without_its_end_is_aborted() {
     }
 }
 
+/// U9, U11: half of a body, or a page of HTML.
+#[tokio::test]
+async fn a_whole_body_that_is_no_json_is_a_status() {
+    let stage = Stage::open().await;
+    for (model, body) in bodies() {
+        for fault in ["cut@1", "cut-byte@0", "cut-byte@40", "garbage"] {
+            stage.emulator.script(fault.parse().unwrap());
+            let status = stage.inference().invoke_model(unary(model, body.to_string())).await.unwrap_err();
+            let found = (status.code(), reason(&status));
+            assert_eq!(found, (Code::Internal, "UPSTREAM_PROTOCOL".to_owned()), "{model} {fault}");
+            assert_eq!(report(&status).attempts.len(), 1, "{model} {fault}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_guardrail_intervention_is_an_answer() {
     let stage = Stage::open().await;
