@@ -127,6 +127,12 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     served
 }
 
+/// Where a service of these settings stands, in this region.
+#[must_use]
+pub fn home(settings: &Settings, region: &str) -> Home {
+    Home { region: region.to_owned(), geography: settings.aws.geography.clone() }
+}
+
 /// The catalogue as these settings make it, seen from `home`.
 ///
 /// # Errors

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::call::Clocks;
-use crate::catalog::Home;
 use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
 use crate::layers::{Admission, Flights, Tally, TargetHealth};
@@ -47,7 +46,7 @@ impl Lasting {
     /// # Errors
     /// What is wrong with them, beside what [`Settings::load`] sees.
     pub(super) fn live(&self, settings: &Settings) -> Result<Live, String> {
-        let home = Home { region: self.region.clone(), geography: settings.aws.geography.clone() };
+        let home = super::home(settings, &self.region);
         let catalog = Arc::new(super::catalog(settings, &home)?);
         let corridor = corridor(Parts {
             catalog: Arc::clone(&catalog),

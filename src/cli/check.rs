@@ -3,7 +3,6 @@
 use super::serve::start_upstream;
 use super::{ConfigFile, Failure, show};
 use crate::app;
-use crate::catalog::Home;
 use crate::config::{Settings, TlsSettings};
 use crate::edge;
 use crate::principal::Authenticator;
@@ -52,8 +51,7 @@ impl Check {
 
 /// The catalogue as it is seen from this region.
 fn models(settings: &Settings, region: &str) -> Result<String, String> {
-    let home = Home { region: region.to_owned(), geography: settings.aws.geography.clone() };
-    let catalog = app::catalog(settings, &home)?;
+    let catalog = app::catalog(settings, &app::home(settings, region))?;
     let (models, aliases) = (catalog.models().count(), catalog.aliases().count());
     let own = settings.models.len();
     Ok(format!("{models} in the catalogue, {own} with settings of their own, {aliases} aliases"))

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bedrock_inference::app;
-use bedrock_inference::catalog::Home;
 use bedrock_inference::config::{RouteSetting, Settings};
 use bedrock_inference_proto::v1::models_client::ModelsClient;
 use bedrock_inference_proto::v1::{GetModelRequest, Route};
@@ -187,8 +186,7 @@ fn damaged(random: &mut fastrand::Rng) -> Vec<u8> {
 /// What this file makes, if it makes a whole.
 fn meant(bytes: &[u8]) -> Option<Settings> {
     let settings = Settings::parse(Some(std::str::from_utf8(bytes).ok()?)).ok()?;
-    let home = Home { region: "us-east-1".to_owned(), geography: settings.aws.geography.clone() };
-    app::catalog(&settings, &home).ok()?;
+    app::catalog(&settings, &app::home(&settings, "us-east-1")).ok()?;
     Some(settings)
 }
 

@@ -69,6 +69,7 @@ async fn serve(flags: Serve, text: Text, settings: Settings, voice: Voice) -> Re
     // Nothing is announced that would not be kept.
     Authenticator::trusting(addr, app::trusted(&settings)).map_err(Failure::usage)?;
     Certificates::load(&settings.server.tls).await.map_err(Failure::usage)?;
+    app::catalog(&settings, &app::home(&settings, &started.region)).map_err(Failure::usage)?;
     if let Err(Some(error)) = started.credentials.check().await {
         return Err(Failure::usage(error));
     }

@@ -48,6 +48,20 @@ fn several_zeros_are_all_told() {
 }
 
 #[test]
+fn an_alias_that_reaches_nothing_is_told_before_anything_is_announced() {
+    let content = "[aliases.mine]\ntargets = [{ model = \"amazon.nova-9000\" }]\n";
+    let path = file("gateway.toml", content);
+    let told =
+        run(program(&["serve", "--upstream", "emulator", "--listen", "127.0.0.1:0", "--config"]).arg(&path))
+            .bad(2);
+    assert!(told.contains("aliases.mine.targets[0].model: no model \"amazon.nova-9000\""), "{told}");
+    assert!(!told.contains("listens on"), "{told}");
+    let checked =
+        run(program(&["check", "--config"]).arg(path).env("BEDROCK_INFERENCE_UPSTREAM", "emulator"));
+    assert!(checked.stdout.contains("failed models: aliases.mine.targets[0].model"), "{checked:?}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let told = run(&mut program(&["serve", "--config", "/nonexistent/gateway.toml"])).bad(2);
     assert!(told.contains("/nonexistent/gateway.toml"), "{told}");
