@@ -6,60 +6,52 @@ use bedrock_inference_adapters::contract::Event;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::layer;
 use crate::call::{AttemptId, Call, CallService, End, Reply, Report};
 use crate::catalog::Target;
 use crate::error::{Error, Reason};
 
+use tally::Begun;
 pub use tally::{Attempts, Tally};
 
-/// Writes one attempt into the report and the tally, however it ends.
+/// Writes one attempt into the report, the trace and the tally, however it ends.
 pub fn record(tally: Tally) -> impl Layer<CallService, Service = CallService> + Clone {
     layer(move |inside, call| recorded(inside, call, tally.clone()))
 }
 
 async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<Reply, Error> {
     let target = call.target()?.clone();
-    let (report, began) = (call.report.clone(), Instant::now());
+    let report = call.report.clone();
     let attempt = report.attempt_begins(&target, call.hedge);
     call.attempt = Some(attempt);
-    let begun = tally.begin();
+    let under_way = UnderWay::begin(report.clone(), attempt, &target, &tally);
     let asked = call.model_asked.clone();
     let named = move |error: Error| named(error, &asked, &target);
-    let mut unanswered = Unanswered(Some((report.clone(), attempt, began)));
-    let answer = inside.oneshot(call).await;
-    unanswered.0 = None;
-    match answer {
+    match inside.oneshot(call).instrument(under_way.span.clone()).await {
         Err(error) => {
             let error = named(error);
             if let Some(id) = &error.upstream.request_id {
                 report.aws_request_id(attempt, id);
             }
-            report.attempt_ends(attempt, began, &error.reason.name(false));
-            begun.failed();
+            under_way.failed(&error.reason.name(false));
             Err(error)
         }
         Ok(reply) => {
             report.first_content(attempt);
-            let counted = report.clone();
             let events = reply.events.map(move |event| {
                 // Noted as it passes: a stream that fails behind it has a known usage all the same.
                 if let Ok(Event::Metadata(metadata)) = &event {
-                    metadata.usage.iter().for_each(|usage| counted.usage(usage));
+                    metadata.usage.iter().for_each(|usage| report.usage(usage));
                 }
                 event.map_err(&named)
             });
             Ok(Reply::new(events).on_end(move |end| match end {
-                End::Complete => {
-                    report.attempt_ends(attempt, began, "OK");
-                    begun.completed();
-                }
-                End::Failed(error) => {
-                    report.attempt_ends(attempt, began, &error.reason.name(true));
-                    begun.failed();
-                }
-                End::Dropped => report.attempt_ends(attempt, began, &dropped()),
+                End::Complete => under_way.completed(),
+                End::Failed(error) => under_way.failed(&error.reason.name(true)),
+                End::Dropped => drop(under_way),
             }))
         }
     }
@@ -82,13 +74,48 @@ fn named(mut error: Error, asked: &str, target: &Target) -> Error {
     error
 }
 
-/// An attempt that nobody has answered yet; dropped as such, its caller went away or was given up.
-struct Unanswered(Option<(Report, AttemptId, Instant)>);
+/// An attempt that has not ended; dropped as such, its caller went away or was given up.
+struct UnderWay {
+    report: Report,
+    attempt: AttemptId,
+    began: Instant,
+    /// `None` once its end has been noted.
+    begun: Option<Begun>,
+    span: Span,
+}
 
-impl Drop for Unanswered {
+impl UnderWay {
+    fn begin(report: Report, attempt: AttemptId, target: &Target, tally: &Tally) -> Self {
+        let span = tracing::info_span!(
+            "attempt",
+            otel.kind = "client",
+            model = target.model_id,
+            region = target.region,
+            outcome = Empty
+        );
+        Self { report, attempt, began: Instant::now(), begun: Some(tally.begin()), span }
+    }
+
+    fn completed(mut self) {
+        self.note("OK");
+        self.begun.take().into_iter().for_each(Begun::completed);
+    }
+
+    fn failed(mut self, reason: &str) {
+        self.note(reason);
+        self.begun.take().into_iter().for_each(Begun::failed);
+    }
+
+    fn note(&self, outcome: &str) {
+        self.report.attempt_ends(self.attempt, self.began, outcome);
+        self.span.record("outcome", outcome);
+    }
+}
+
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        if let Some((report, attempt, began)) = self.0.take() {
-            report.attempt_ends(attempt, began, &dropped());
+        if self.begun.is_some() {
+            self.note(&dropped());
         }
     }
 }
