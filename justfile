@@ -50,7 +50,7 @@ fuzz seconds="60":
 
 # Many callers and a mix of faults for so long; `cargo test` does it for a minute
 soak length="10m":
-    SOAK={{length}} cargo test --locked --release --test soak -- --nocapture
+    SOAK={{length}} cargo test --locked --release --test load -- soak --nocapture
 
 # What the gateway adds to a call, beside a direct SDK client
 bench:

@@ -17,6 +17,7 @@ mod apart;
 mod authority;
 mod raw_http2;
 mod reflected;
+mod shed;
 mod stage;
 mod world;
 

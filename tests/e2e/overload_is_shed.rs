@@ -1,7 +1,6 @@
 //! Overload is shed: what is too much is turned away at once and for nothing, and what is not is answered.
 
 mod ends;
-mod goodput;
 mod memory;
 mod uploads;
 
@@ -9,14 +8,13 @@ use std::time::Duration;
 
 use bedrock_inference::config::{RouteSetting, Settings};
 use bedrock_inference_emulator::Pace;
-use bedrock_inference_proto::v1::inference_client::InferenceClient;
-use bedrock_inference_proto::v1::{CallOptions, ConverseRequest, ConverseResponse, OnDisconnect, Priority};
+use bedrock_inference_proto::v1::{ConverseRequest, ConverseResponse, Priority};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Request, Status};
-use tonic_types::StatusExt;
 
-use crate::stage::{NOVA, Stage, ask, ask_stream, reason, report, told};
+use crate::shed::{assert_shed, of};
+use crate::stage::{NOVA, Stage, ask_stream, reason, told};
 
 /// Far longer than anything takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -29,16 +27,6 @@ fn small(calls: usize, queue: usize, wait: Duration) -> impl FnOnce(&mut Setting
         settings.admission.queue = queue;
         settings.admission.wait = wait;
     }
-}
-
-/// A call of this priority, whose upstream call ends when its caller leaves.
-fn of(priority: Priority) -> ConverseRequest {
-    let options = CallOptions {
-        priority: priority.into(),
-        on_disconnect: OnDisconnect::Cancel.into(),
-        ..CallOptions::default()
-    };
-    ConverseRequest { options: Some(options), ..ask(NOVA, "hello") }
 }
 
 /// Calls that run until they are aborted.
@@ -57,22 +45,6 @@ async fn running(stage: &Stage, priority: Priority, many: u64) -> Vec<JoinHandle
 
 async fn converse(stage: &Stage, request: ConverseRequest) -> Result<ConverseResponse, Status> {
     stage.inference().converse(request).await.map(tonic::Response::into_inner)
-}
-
-/// Everything that a client can read of having been turned away.
-fn assert_shed(status: &Status) {
-    assert_eq!(
-        (status.code(), reason(status).as_str()),
-        (Code::Unavailable, "SERVER_OVERLOADED"),
-        "{status:?}"
-    );
-    assert_eq!((told(status, "billed").as_str(), told(status, "retryable").as_str()), ("none", "true"));
-    assert_eq!(told(status, "attempts"), "0");
-    assert!(report(status).attempts.is_empty());
-    let wait = status.get_error_details().retry_info().and_then(|info| info.retry_delay).unwrap();
-    assert!((Duration::from_millis(200)..=Duration::from_secs(1)).contains(&wait), "{wait:?}");
-    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap();
-    assert_eq!(pushback, wait.as_millis().to_string());
 }
 
 /// C15: more calls than run and wait.
@@ -174,9 +146,4 @@ async fn drains_are_bounded_in_number() {
     timeout(SOON, stage.emulator.wait_for(|counts| counts.open() == 0)).await.expect("something goes on");
     let counts = stage.emulator.counts();
     assert_eq!((counts.finished, counts.aborted), (2, 3));
-}
-
-/// What callers of a small service need: a client for each.
-fn client(channel: &tonic::transport::Channel) -> InferenceClient<tonic::transport::Channel> {
-    InferenceClient::new(channel.clone())
 }

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
 
-use super::{SOON, of, running, small};
+use super::{SOON, running, small};
 use crate::a_panic_ends_one_call::Brittle;
+use crate::shed::of;
 use crate::slow_readers_are_borne::deltas;
 use crate::stage::{CLAUDE, NOVA, Stage, ask_stream, failure, reason};
 

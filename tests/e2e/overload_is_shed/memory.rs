@@ -6,9 +6,9 @@ use bedrock_inference_proto::v1::Priority;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{assert_shed, client, of};
 use crate::apart::Apart;
 use crate::raw_http2::{GOAWAY, NO_ERROR, Raw};
+use crate::shed::{assert_shed, client, of};
 
 async fn with_limit(bytes: u64, environment: &[(&str, &str)]) -> Apart {
     let limit = bytes.to_string();

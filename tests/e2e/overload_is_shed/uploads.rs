@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::Status;
 
-use super::{SOON, assert_shed, client, of};
+use super::SOON;
 use crate::apart::{Apart, MIB};
+use crate::shed::{assert_shed, client, of};
 use crate::stage::{NOVA, ask, reason};
 use crate::the_edge_speaks_grpc::raw::CONVERSE;
 

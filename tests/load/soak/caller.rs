@@ -15,11 +15,11 @@ use hyper_util::client::legacy::{Builder, Client as HttpClient};
 use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::book::Book;
-use crate::call::{Call, Shape};
+use super::book::Book;
+use super::call::{Call, Shape};
+use super::tally::{Ended, Tally};
+use super::{LATE, SLOW_READER, TOTAL, WAITS};
 use crate::stage::{CLAUDE, Clockless, NOVA};
-use crate::tally::{Ended, Tally};
-use crate::{LATE, SLOW_READER, TOTAL, WAITS};
 
 pub type Client = InferenceClient<Clockless>;
 

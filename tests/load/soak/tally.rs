@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bedrock_inference_proto::v1::CallReport;
 
-use crate::ATTEMPTS_PER_CALL;
-use crate::book::Book;
+use super::ATTEMPTS_PER_CALL;
+use super::book::Book;
 
 /// Attempts that a call may have.
 const ATTEMPTS: usize = 3;

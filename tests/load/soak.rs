@@ -1,34 +1,5 @@
 //! The service under a mix of faults for a minute, or for as long as `SOAK` says: it breaks no promise, and nothing
 //! grows.
-//!
-//! A test binary of its own, since cargo runs those one after the other: for this one the machine is free, and its
-//! load disturbs no clocks of other tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-#[path = "../e2e/apart.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod apart;
-#[path = "../e2e/the_command_line_works/process.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod process;
-#[path = "../e2e/stage.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod stage;
-/// Where the shared files look for it.
-mod the_command_line_works {
-    pub(crate) use crate::process;
-}
 
 mod book;
 mod call;
@@ -43,7 +14,7 @@ use bedrock_inference_emulator::{Fault, Mix, Pace};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use apart::Apart;
+use crate::apart::Apart;
 use caller::{Caller, Soak};
 use pulse::{Pulse, Vitals};
 
@@ -144,6 +115,7 @@ async fn call_until(end: Instant, seed: u64, soak: &Arc<Soak>) {
 /// C3, C4, C7, U1, U2, U5, U6, U9, U10, I12: a mix of all of them breaks no promise, and nothing grows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mix_of_faults_breaks_no_promise_and_nothing_grows() {
+    let _alone = crate::ALONE.lock().await;
     let (length, seed) = asked();
     println!("SOAK={} SOAK_SEED={seed}", humantime::format_duration(length));
     let Apart { emulator, service } = open(seed).await;

@@ -11,8 +11,8 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{assert_shed, client, of};
 use crate::apart::Apart;
+use crate::shed::{assert_shed, client, of};
 use crate::stage::report;
 
 /// Calls that run at a time.
@@ -24,7 +24,7 @@ const TAKES: Duration = Duration::from_millis(100);
 /// How long it is measured.
 const WINDOW: Duration = Duration::from_secs(3);
 
-/// Other tests take the machine's cores from one round, and hardly from all; what is wrong in the service shows in each.
+/// The machine may do something else in one round, and hardly in all; what is wrong in the service shows in each.
 const ROUNDS: usize = 5;
 
 /// One call: when it ended, how long it took, and how it ended.
@@ -153,6 +153,7 @@ async fn round(apart: &Apart) -> Round {
 /// C15: three times as many calls as can be answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_times_as_much_as_fits_lowers_nothing() {
+    let _alone = crate::ALONE.lock().await;
     let apart = Apart::open(&[
         ("BEDROCK_INFERENCE_ADMISSION__CALLS", "16"),
         ("BEDROCK_INFERENCE_ADMISSION__QUEUE", "16"),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use tonic::{Request, Status, Streaming};
 
-use crate::caller::Client;
+use super::caller::Client;
 use crate::stage::{CLAUDE, ask, ask_stream, reason, report, told};
 
 /// Faults of the mix and of callers, as they are told. Anything else is a fault that nobody brought about.
