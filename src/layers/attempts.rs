@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
@@ -210,10 +211,9 @@ impl Search {
             let Some((wait, at, cost)) = repeatable.min().filter(|(wait, ..)| self.in_time(*wait)) else {
                 break;
             };
-            tokio::select! {
-                () = sleep(wait) => {}
-                // Nothing is begun for somebody who has gone.
-                () = self.call.left.cancelled() => break,
+            // Nothing is begun for somebody who has gone, or whose deadline passes as the wait ends.
+            if !waited(wait, &self.call.left).await || !self.is_wanted() {
+                break;
             }
             if let Ok(attempt) = self.at(at, cost, false) {
                 return Ok(attempt);
@@ -315,9 +315,33 @@ impl Search {
     }
 }
 
+/// Waits; `false` where the caller has gone, also in the very moment in which the wait is over.
+async fn waited(wait: Duration, left: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = left.cancelled() => false,
+        () = sleep(wait) => true,
+    }
+}
+
 /// The failure that may have cost more; of two that cost nothing, the one after which a new call makes sense; else the
 /// later one.
 fn dearer(earlier: Option<Error>, later: Error) -> Error {
     let rank = |error: &Error| (error.billed != Billed::Nothing, error.repeat != Repeat::Futile);
     earlier.filter(|earlier| rank(earlier) > rank(&later)).unwrap_or(later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_ends_as_the_caller_leaves_is_not_over() {
+        let left = CancellationToken::new();
+        assert!(waited(Duration::from_secs(1), &left).await);
+        left.cancel();
+        for _ in 0..100 {
+            assert!(!waited(Duration::ZERO, &left).await);
+        }
+    }
 }

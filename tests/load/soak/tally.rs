@@ -64,12 +64,15 @@ impl Tally {
     /// Holds the attempts that were told to those that the emulator saw, call by call.
     pub fn judge(&self, book: &Book, started: u64) {
         assert_eq!(book.all(), started);
-        let mut unseen = 0;
+        let (mut unseen, mut untold) = (0, 0);
         for &(call, told, by_deadline) in &self.told {
             let seen = book.attempts(call);
             if by_deadline && seen + 1 == told {
                 // Begun, and dropped before the request was there.
                 unseen += 1;
+            } else if by_deadline && seen == told + 1 {
+                // Begun in the moment in which its caller was told.
+                untold += 1;
             } else {
                 assert_eq!(told, seen, "call {call} told of {told} attempts, {seen} were made");
             }
@@ -79,11 +82,11 @@ impl Tally {
             assert!(book.attempts(*call) <= ATTEMPTS, "{} attempts of call {call}", book.attempts(*call));
         }
         let told: usize = self.told.iter().map(|(_, told, _)| told).sum();
-        assert_eq!((told - unseen + of_left) as u64, started);
+        assert_eq!((told - unseen + untold + of_left) as u64, started);
         let share = started as f64 / self.calls() as f64;
         println!(
             "{started} attempts, {share:.3} for each call: {told} told, {unseen} of them dropped before they were sent, \
-             and {of_left} of callers who left"
+             {untold} untold, and {of_left} of callers who left"
         );
         assert!(share < ATTEMPTS_PER_CALL);
     }
