@@ -25,8 +25,7 @@ async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<R
     let attempt = report.attempt_begins(&target, call.hedge);
     call.attempt = Some(attempt);
     let begun = tally.begin();
-    let asked = call.model_asked.clone();
-    let named = move |error: Error| named(error, &asked, &target);
+    let named = move |error: Error| named(error, &target);
     let mut unanswered = Unanswered(Some((report.clone(), attempt, began)));
     let answer = inside.oneshot(call).await;
     unanswered.0 = None;
@@ -65,16 +64,18 @@ async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<R
     }
 }
 
-/// The error with the names of what was called, and with what is only known where both the id that the caller
-/// gave and the one that AWS was called by are.
-fn named(mut error: Error, asked: &str, target: &Target) -> Error {
+/// The error with the names of what was called, and with what is only known where both the id that the target
+/// came from and the one that AWS was called by are.
+fn named(mut error: Error, target: &Target) -> Error {
     if error.reason == Reason::ModelNotFound {
         if target.entry.is_none() {
             error = error.because(Reason::GuardrailNotFound);
-        } else if target.model_id != asked {
+        } else if target.model_id != target.asked {
             error = error.because(Reason::CatalogMismatch);
-            error.context =
-                format!("bedrock does not know {}, which the gateway made of {asked}", target.model_id);
+            error.context = format!(
+                "bedrock does not know {}, which the gateway made of {}",
+                target.model_id, target.asked
+            );
         }
     }
     error.upstream.model_id.get_or_insert_with(|| target.model_id.clone());
