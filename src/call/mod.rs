@@ -23,6 +23,7 @@ use crate::service::Shared;
 
 pub use clocks::Clocks;
 pub use mistakes::refusal;
+pub use options::fallback_path;
 pub use permit::Permit;
 pub use reply::{End, Events, Reply};
 pub use report::{AttemptId, Report};
@@ -63,8 +64,8 @@ pub struct Call {
     pub attempt: Option<AttemptId>,
     /// How long a target may be silent until a second one is called beside it.
     pub hedge_after: Option<Duration>,
-    /// Models or aliases to try behind what was asked for.
-    pub fallback_models: Vec<String>,
+    /// Models or aliases to try behind what was asked for, with their places in the request.
+    pub fallback_models: Vec<(usize, String)>,
     /// Calls of one session go to the same target.
     pub session_id: Option<String>,
     /// Options that cannot be honoured; `validate` refuses them together with the rest.
@@ -102,6 +103,7 @@ impl Call {
         }
         mistakes.extend(options.session_id.as_ref().and_then(|id| check_id("options.sessionId", id)));
         mistakes.extend(options::check(&options, &report));
+        let fallback_models = options::fallbacks(options.fallback_models.as_slice(), &mut mistakes);
         let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
         let needs_model = asked.request.as_ref().map_or(true, Request::needs_model);
@@ -140,7 +142,7 @@ impl Call {
             hedge: false,
             attempt: None,
             hedge_after: None,
-            fallback_models: options.fallback_models,
+            fallback_models,
             session_id: options.session_id,
             mistakes,
             permit: None,
@@ -165,12 +167,16 @@ impl Call {
 }
 
 fn check_model_id(id: &str) -> Option<Violation> {
-    let description = match id.len() {
-        0 => "is not set, and neither is metadata x-bedrock-model-id".to_owned(),
-        1..=LONGEST_MODEL_ID => return None,
-        length => format!("has {length} bytes; at most {LONGEST_MODEL_ID} are accepted"),
-    };
+    let unset = "is not set, and neither is metadata x-bedrock-model-id";
+    let description = if id.is_empty() { unset.to_owned() } else { too_long(id)? };
     Some(Violation { path: "modelId".to_owned(), description })
+}
+
+/// Of a model id that no model can have.
+fn too_long(id: &str) -> Option<String> {
+    let length = id.len();
+    (length > LONGEST_MODEL_ID)
+        .then(|| format!("has {length} bytes; at most {LONGEST_MODEL_ID} are accepted"))
 }
 
 fn check_id(path: &str, id: &str) -> Option<Violation> {

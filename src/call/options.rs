@@ -30,9 +30,6 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
     for (path, value, unknown) in unknown {
         refuse(unknown, path, format!("is {value}, which this version does not know"));
     }
-    let fallbacks = options.fallback_models.len();
-    let description = format!("has {fallbacks} entries; at most {MOST_FALLBACKS} are accepted");
-    refuse(fallbacks > MOST_FALLBACKS, "options.fallbackModels", description);
     let description = "is set; this version keeps no accounts yet".to_owned();
     refuse(options.cost_cap_pico_usd.is_some(), "options.costCapPicoUsd", description);
     let description = "is CACHE_POLICY_ONLY; this version has no cache yet".to_owned();
@@ -46,4 +43,29 @@ pub(super) fn check(options: &CallOptions, report: &Report) -> Vec<Violation> {
         report.unsupported_option(path, "this version does not act on it yet");
     }
     mistakes
+}
+
+/// The fallback models that there may be, with their places; the others are mistakes, and nobody looks for them.
+pub(super) fn fallbacks(asked: &[String], mistakes: &mut Vec<Violation>) -> Vec<(usize, String)> {
+    let count = asked.len();
+    if count > MOST_FALLBACKS {
+        let description = format!("has {count} entries; at most {MOST_FALLBACKS} are accepted");
+        mistakes.push(Violation { path: "options.fallbackModels".to_owned(), description });
+        return Vec::new();
+    }
+    let mut fallbacks = Vec::with_capacity(count);
+    for (at, id) in asked.iter().enumerate() {
+        let mistake = if id.is_empty() { Some("is empty".to_owned()) } else { super::too_long(id) };
+        match mistake {
+            Some(description) => mistakes.push(Violation { path: fallback_path(at), description }),
+            None => fallbacks.push((at, id.clone())),
+        }
+    }
+    fallbacks
+}
+
+/// The path of a fallback model.
+#[must_use]
+pub fn fallback_path(at: usize) -> String {
+    format!("options.fallbackModels[{at}]")
 }

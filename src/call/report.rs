@@ -132,6 +132,15 @@ impl Report {
         });
     }
 
+    /// Notes that the fallbacks bring so many targets more than a call may have.
+    pub fn left_out_beyond(&self, count: usize, most: usize) {
+        self.warn(Warning {
+            kind: WarningKind::TargetLeftOut.into(),
+            path: "options.fallbackModels".to_owned(),
+            message: format!("the last {count} targets are left out: a call has at most {most}"),
+        });
+    }
+
     /// Notes that the upstream is called now; beside another attempt that is still silent, where it is a hedge.
     #[must_use]
     pub fn attempt_begins(&self, target: &Target, hedge: bool) -> AttemptId {

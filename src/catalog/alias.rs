@@ -17,8 +17,8 @@ pub struct Choice {
     pub hedge_after: Option<Duration>,
 }
 
-/// The most targets of an alias.
-const MOST_TARGETS: usize = 16;
+/// The most targets of an alias, and of a call.
+pub const MOST_TARGETS: usize = 16;
 
 /// Aliases that are there without being configured: the models of one class, the newest first.
 const SHIPPED: [(&str, &[&str]); 3] = [
@@ -67,7 +67,7 @@ pub(super) fn resolve(
 ) -> Result<BTreeMap<String, Choice>, String> {
     let (mut aliases, mut mistakes) = (BTreeMap::new(), Vec::new());
     for (name, alias) in settings {
-        match configured(alias, catalog, home) {
+        match configured(name, alias, catalog, home) {
             _ if !is_name(name) => mistakes.push(format!(
                 "aliases.{name:?}: 1 to 64 of a-z, 0-9, - and _ are accepted as a name, so that it is no model id"
             )),
@@ -77,7 +77,8 @@ pub(super) fn resolve(
     }
     for (name, models) in SHIPPED {
         let reached = models.iter().filter_map(|model| catalog.resolve(model, home).ok());
-        let targets: Arc<[Target]> = reached.collect();
+        let targets: Arc<[Target]> =
+            reached.map(|found| Target { asked: name.to_owned(), ..found }).collect();
         if !targets.is_empty() {
             aliases.entry(name.to_owned()).or_insert(Choice { targets, hedge_after: None });
         }
@@ -85,7 +86,7 @@ pub(super) fn resolve(
     if mistakes.is_empty() { Ok(aliases) } else { Err(mistakes.join("\n")) }
 }
 
-fn configured(alias: &AliasSettings, catalog: &Catalog, home: &Home) -> Result<Choice, String> {
+fn configured(name: &str, alias: &AliasSettings, catalog: &Catalog, home: &Home) -> Result<Choice, String> {
     let count = alias.targets.len();
     if !(1..=MOST_TARGETS).contains(&count) {
         return Err(format!("targets: there are {count}; 1 to {MOST_TARGETS} are accepted"));
@@ -94,19 +95,20 @@ fn configured(alias: &AliasSettings, catalog: &Catalog, home: &Home) -> Result<C
     if weighted != 0 && weighted != count {
         return Err(format!("targets: {weighted} of {count} have a weight; all or none may"));
     }
-    let targets = alias.targets.iter().enumerate().map(|(at, target)| {
-        self::target(target, catalog, home).map_err(|mistake| format!("targets[{at}]{mistake}"))
-    });
-    let targets = targets.collect::<Result<_, _>>()?;
-    Ok(Choice { targets, hedge_after: alias.hedge_after })
+    let mut targets: Vec<Target> = Vec::with_capacity(count);
+    for (at, settings) in alias.targets.iter().enumerate() {
+        let found = target(settings, catalog, home).map_err(|mistake| format!("targets[{at}]{mistake}"))?;
+        if let Some(first) = targets.iter().position(|target| target.is_same(&found)) {
+            return Err(format!("targets[{at}]: is the same as targets[{first}]"));
+        }
+        targets.push(Target { asked: name.to_owned(), ..found });
+    }
+    Ok(Choice { targets: targets.into(), hedge_after: alias.hedge_after })
 }
 
 fn target(settings: &TargetSettings, catalog: &Catalog, home: &Home) -> Result<Target, String> {
     if settings.weight == Some(0) {
         return Err(".weight: is 0; at least 1 is accepted".to_owned());
-    }
-    if let Some(role) = settings.role.as_deref().filter(|role| !is_role(role)) {
-        return Err(format!(".role: {role:?} is no ARN of an IAM role"));
     }
     let there = match &settings.region {
         Some(region) if !super::id::is_region(region) => {
@@ -118,12 +120,18 @@ fn target(settings: &TargetSettings, catalog: &Catalog, home: &Home) -> Result<T
     };
     let found =
         catalog.resolve(&settings.model, &there).map_err(|error| format!(".model: {}", error.context))?;
-    match &settings.region {
-        Some(region) if *region != found.region => {
-            Err(format!(".region: is {region}, and the model's ARN is of {}", found.region))
-        }
-        _ => Ok(Target { role: settings.role.clone(), weight: settings.weight.unwrap_or_default(), ..found }),
+    if let Some(region) = settings.region.as_ref().filter(|region| **region != found.region) {
+        return Err(format!(".region: is {region}, and the model's ARN is of {}", found.region));
     }
+    // The SDK takes a region that it cannot place for one of this partition too.
+    let partition = super::id::partition(&found.region).unwrap_or("aws");
+    if let Some(role) = settings.role.as_deref().filter(|role| !is_role(role, partition)) {
+        let region = &found.region;
+        return Err(format!(
+            ".role: {role:?} is no ARN of an IAM role such as arn:{partition}:iam::123456789012:role/name, for {region}"
+        ));
+    }
+    Ok(Target { role: settings.role.clone(), weight: settings.weight.unwrap_or_default(), ..found })
 }
 
 /// Whether it can be told from a model id, which always has a dot.
@@ -132,12 +140,12 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// `arn:aws:iam::123456789012:role/name`.
-fn is_role(arn: &str) -> bool {
+/// Whether it is of the form `arn:aws:iam::123456789012:role/name`: a role is good in its own partition only.
+fn is_role(arn: &str, partition: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
     let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     parts.next() == Some("arn")
-        && parts.next().is_some_and(|partition| partition.starts_with("aws"))
+        && parts.next() == Some(partition)
         && (parts.next(), parts.next()) == (Some("iam"), Some(""))
         && parts.next().is_some_and(account)
         && parts.next().and_then(|rest| rest.strip_prefix("role/")).is_some_and(|name| !name.is_empty())
@@ -151,13 +159,13 @@ mod tests {
         Home { region: region.to_owned(), geography: None }
     }
 
-    fn aliases(toml: &str, region: &str) -> Result<BTreeMap<String, Choice>, String> {
+    fn aliases(toml: &str, home: &Home) -> Result<BTreeMap<String, Choice>, String> {
         let settings: BTreeMap<String, AliasSettings> = config::Config::builder()
             .add_source(config::File::from_str(toml, config::FileFormat::Toml))
             .build()
             .and_then(config::Config::try_deserialize)
             .map_err(|error| error.to_string())?;
-        resolve(&settings, &Catalog::built_in()?, &home(region))
+        resolve(&settings, &Catalog::built_in()?, home)
     }
 
     #[test]
@@ -171,7 +179,7 @@ mod tests {
             }
         }
         for region in ["us-east-1", "eu-central-1", "ap-northeast-1", "ap-southeast-2", "us-gov-west-1"] {
-            assert_eq!(aliases("", region)?.len(), SHIPPED.len(), "{region}");
+            assert_eq!(aliases("", &home(region))?.len(), SHIPPED.len(), "{region}");
         }
         Ok(())
     }
@@ -181,13 +189,15 @@ mod tests {
         let toml = "[eu-and-us]\ntargets = [{ model = \"anthropic.claude-sonnet-4-6\" }, \
             { model = \"anthropic.claude-sonnet-4-6\", region = \"eu-central-1\", \
               role = \"arn:aws:iam::123456789012:role/bedrock\" }]";
-        let aliases = aliases(toml, "us-east-1")?;
+        // Home's own choice holds at home only.
+        let global = Home { geography: Some("global".to_owned()), ..home("us-east-1") };
+        let aliases = aliases(toml, &global)?;
         let targets = aliases.get("eu-and-us").into_iter().flat_map(|alias| alias.targets.iter());
         let found: Vec<_> = targets
             .map(|target| (target.model_id.as_str(), target.region.as_str(), target.role.is_some()))
             .collect();
         let expected = [
-            ("us.anthropic.claude-sonnet-4-6", "us-east-1", false),
+            ("global.anthropic.claude-sonnet-4-6", "us-east-1", false),
             ("eu.anthropic.claude-sonnet-4-6", "eu-central-1", true),
         ];
         assert_eq!(found, expected);
@@ -206,8 +216,47 @@ mod tests {
             (format!("[a]\ntargets = [{{ {model}, role = \"me\" }}]"), "targets[0].role: \"me\""),
             ("[a]\ntargets = [{ model = \"nova\" }]".to_owned(), "targets[0].model: no model \"nova\""),
         ] {
-            let mistake = aliases(&toml, "us-east-1").err().unwrap_or_default();
+            let mistake = aliases(&toml, &home("us-east-1")).err().unwrap_or_default();
             assert!(mistake.contains(words), "{toml}: {mistake:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_of_the_partition_of_its_region() {
+        for (region, partition) in
+            [("us-east-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("moon", "aws")]
+        {
+            for named in ["aws", "aws-us-gov", "aws-cn", "aws-iso"] {
+                let toml = format!(
+                    "[a]\ntargets = [{{ model = \"amazon.nova-lite-v1:0\", \
+                        role = \"arn:{named}:iam::123456789012:role/team/name\" }}]"
+                );
+                let mistake = aliases(&toml, &home(region)).err().unwrap_or_default();
+                assert_eq!(mistake.contains("targets[0].role"), named != partition, "{region}: {mistake}");
+            }
+        }
+    }
+
+    /// Also where it is written in another way.
+    #[test]
+    fn no_target_is_there_twice() {
+        let target = |model: &str, more: &str| format!("{{ model = \"{model}\"{more} }}");
+        let (bare, profile) = ("anthropic.claude-sonnet-4-6", "us.anthropic.claude-sonnet-4-6");
+        let role = ", role = \"arn:aws:iam::123456789012:role/name\"";
+        let away = ", region = \"us-west-2\"";
+        for (targets, same) in [
+            (
+                [target(bare, ""), target(bare, away), target(bare, "")],
+                "aliases.a.targets[2]: is the same as targets[0]",
+            ),
+            (
+                [target(bare, away), target(bare, ""), target(profile, "")],
+                "aliases.a.targets[2]: is the same as targets[1]",
+            ),
+            ([target(bare, ""), target(bare, away), target(bare, role)], ""),
+        ] {
+            let toml = format!("[a]\ntargets = [{}]", targets.join(", "));
+            assert_eq!(aliases(&toml, &home("us-east-1")).err().unwrap_or_default(), same);
         }
     }
 }

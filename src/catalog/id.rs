@@ -4,6 +4,22 @@
 pub(super) const GEOGRAPHIES: [&str; 11] =
     ["us", "eu", "apac", "jp", "au", "ca", "us-gov", "in", "sa", "amer", "global"];
 
+/// AWS's partitions, and what the names of their regions begin with, as the endpoint rules of its SDKs have them.
+const PARTITIONS: [(&str, &[&str]); 8] = [
+    ("aws", &["us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx"]),
+    ("aws-cn", &["cn"]),
+    ("aws-eusc", &["eusc-de"]),
+    ("aws-iso", &["us-iso"]),
+    ("aws-iso-b", &["us-isob"]),
+    ("aws-iso-e", &["eu-isoe"]),
+    ("aws-iso-f", &["us-isof"]),
+    ("aws-us-gov", &["us-gov"]),
+];
+
+/// What follows in the name of a region, in front of its number.
+const DIRECTIONS: [&str; 9] =
+    ["north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest"];
+
 /// A model id, taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ModelId<'a> {
@@ -33,7 +49,7 @@ impl<'a> ModelId<'a> {
         let mut parts = asked.splitn(6, ':').skip(1);
         let (partition, service) = (parts.next()?, parts.next()?);
         let (region, account) = (parts.next()?, parts.next()?);
-        if !partition.starts_with("aws") || service != "bedrock" || !is_region(region) {
+        if self::partition(region) != Some(partition) || service != "bedrock" {
             return None;
         }
         match (parts.next()?.split_once('/')?, account) {
@@ -65,15 +81,19 @@ impl<'a> ModelId<'a> {
     }
 }
 
-/// Whether it has the form of a region, such as `us-gov-west-1`. Clients are kept for each.
+/// Whether AWS could have a region of this name, such as `us-gov-west-1`. Callers can name about a thousand.
 pub(super) fn is_region(text: &str) -> bool {
-    let mut words = text.split('-');
-    let number =
-        words.next_back().is_some_and(|word| word.len() == 1 && word.bytes().all(|b| b.is_ascii_digit()));
-    let words: Vec<_> = words.collect();
-    let letters =
-        |word: &&str| (2..=12).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
-    number && (2..=3).contains(&words.len()) && words.iter().all(letters)
+    partition(text).is_some()
+}
+
+/// The partition that a region lies in; `None` for what can be none.
+pub(super) fn partition(region: &str) -> Option<&'static str> {
+    let (rest, number) = region.rsplit_once('-')?;
+    let (area, direction) = rest.rsplit_once('-')?;
+    if !matches!(number.as_bytes(), [b'1'..=b'9']) || !DIRECTIONS.contains(&direction) {
+        return None;
+    }
+    PARTITIONS.iter().find(|(_, areas)| areas.contains(&area)).map(|(partition, _)| *partition)
 }
 
 #[cfg(test)]
@@ -99,6 +119,7 @@ mod tests {
             ("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2".to_owned(), None),
             ("arn:aws:sagemaker:us-east-1:123456789012:endpoint/x".to_owned(), None),
             (format!("arn:aws:bedrock:nowhere::foundation-model/{base}"), None),
+            (format!("arn:aws:bedrock:us-gov-west-1::foundation-model/{base}"), None),
             (format!("arn:aws:bedrock:us-east-1.evil.com/::foundation-model/{base}"), None),
             ("arn:".to_owned(), None),
             ("us.".to_owned(), Some(("us.", None, None))),
@@ -106,6 +127,38 @@ mod tests {
         for (asked, expected) in &cases {
             let found = ModelId::parse(asked).map(|id| (id.base, id.profile, id.region));
             assert_eq!(&found, expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn regions_are_those_that_aws_could_have() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("ap-southeast-7", "aws"),
+            ("mx-central-1", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("cn-northwest-1", "aws-cn"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            assert_eq!(self::partition(region), Some(partition), "{region}");
+        }
+        for text in [
+            "",
+            "-",
+            "us-east",
+            "us-east-0",
+            "us-east-10",
+            "us-east-1a",
+            "us-up-1",
+            "moon-east-1",
+            "us--east-1",
+            "us-isox-east-1",
+            "US-EAST-1",
+            "us-east-1.evil.com",
+            "gov-west-1",
+        ] {
+            assert!(!is_region(text), "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ use bedrock_inference_adapters::contract::{Model, ModelAdapter};
 use crate::config::{AliasSettings, UnknownModels};
 use crate::error::{Error, Reason};
 
-pub use alias::Choice;
+pub use alias::{Choice, MOST_TARGETS};
 pub use residency::Residency;
 pub use target::{Home, Target};
 
@@ -150,7 +150,7 @@ impl Catalog {
             Some(choice) => choice.first()?.clone().bare(),
             None => {
                 let (entry, id) = self.find(asked)?;
-                Target::in_region(entry, &id, home)
+                Target::in_region(entry, asked, &id, home)
             }
         };
         self.residency.check(&target).map(|()| target)

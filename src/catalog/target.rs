@@ -11,6 +11,8 @@ use crate::error::{Error, Reason};
 /// A model in the form and the region in which it is called, or a region alone.
 #[derive(Debug, Clone)]
 pub struct Target {
+    /// The id or alias that stands for it; empty without a model.
+    pub asked: String,
     /// The model and its adapter; `None` for what needs no model.
     pub entry: Option<Arc<Entry>>,
     /// What Bedrock is called with: a base id, a profile id, or an ARN; empty without a model.
@@ -30,7 +32,7 @@ pub struct Target {
 pub struct Home {
     /// The region to call.
     pub region: String,
-    /// The geography of the profile that completes a base id; `None` for the region's own.
+    /// The geography of the profile that completes a base id in this region; `None` for the region's own.
     pub geography: Option<String>,
 }
 
@@ -39,6 +41,7 @@ impl Target {
     #[must_use]
     pub fn region_only(region: &str) -> Self {
         Self {
+            asked: String::new(),
             entry: None,
             model_id: String::new(),
             inference_profile: None,
@@ -78,9 +81,10 @@ impl Target {
     }
 
     /// By the bare id in its region.
-    pub(super) fn in_region(entry: Arc<Entry>, id: &ModelId<'_>, home: &Home) -> Self {
+    pub(super) fn in_region(entry: Arc<Entry>, asked: &str, id: &ModelId<'_>, home: &Home) -> Self {
         let region = id.region.unwrap_or(&home.region).to_owned();
         Self {
+            asked: asked.to_owned(),
             model_id: entry.model.id.clone(),
             entry: Some(entry),
             inference_profile: None,
@@ -100,15 +104,17 @@ impl Target {
                 (profile.clone(), Some(profile))
             }
         };
-        Ok(Self { entry: Some(entry), model_id, inference_profile, region, role: None, weight: 0 })
+        let asked = asked.to_owned();
+        Ok(Self { asked, entry: Some(entry), model_id, inference_profile, region, role: None, weight: 0 })
     }
 }
 
 /// The profile that stands for a bare id of a model that AWS only sells through profiles.
 fn completed(model: &Model, region: &str, home: &Home) -> Result<String, Error> {
     let wanted = match &home.geography {
-        Some(geography) => vec![geography.as_str()],
-        None => geographies(region),
+        // An ARN of another region is called there, where home's profiles are not sold.
+        Some(geography) if region == home.region => vec![geography.as_str()],
+        _ => geographies(region),
     };
     let found = wanted.iter().find(|wanted| model.profiles.iter().any(|sold| sold == *wanted));
     found.map(|geography| format!("{geography}.{}", model.id)).ok_or_else(|| {
@@ -180,6 +186,17 @@ mod tests {
         assert_eq!(resolve(&arn, "us-east-1", None), Ok((arn.clone(), "eu-west-1".to_owned())));
         let arn = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0";
         assert_eq!(resolve(arn, "eu-west-1", None), Ok((arn.to_owned(), "us-east-1".to_owned())));
+    }
+
+    /// Home's geography is home's alone.
+    #[test]
+    fn an_arn_is_completed_with_the_geography_of_its_region() {
+        let arn = |region: &str| format!("arn:aws:bedrock:{region}::foundation-model/{SONNET}");
+        let eu = Ok((format!("eu.{SONNET}"), "eu-west-1".to_owned()));
+        assert_eq!(resolve(&arn("eu-west-1"), "us-east-1", Some("us")), eu);
+        assert_eq!(resolve(&arn("eu-west-1"), "us-east-1", Some("global")), eu);
+        let global = Ok((format!("global.{SONNET}"), "us-east-1".to_owned()));
+        assert_eq!(resolve(&arn("us-east-1"), "us-east-1", Some("global")), global);
     }
 
     #[test]

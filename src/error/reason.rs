@@ -112,7 +112,7 @@ reasons! {
     /// The request is compressed in a way that is not read here.
     UnsupportedEncoding "UNSUPPORTED_ENCODING" Unimplemented Same Nothing Futile Never,
     /// The catalogue has no such model, or AWS has none.
-    ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile Never,
+    ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile Elsewhere,
     /// AWS does not know an id that the gateway itself has made.
     CatalogMismatch "CATALOG_MISMATCH" Internal Midstream Nothing Futile Elsewhere,
     /// AWS has no such guardrail, or not in that version.

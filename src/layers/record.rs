@@ -28,8 +28,7 @@ async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<R
     let attempt = report.attempt_begins(&target, call.hedge);
     call.attempt = Some(attempt);
     let under_way = UnderWay::begin(report.clone(), attempt, &target, &tally);
-    let asked = call.model_asked.clone();
-    let named = move |error: Error| named(error, &asked, &target);
+    let named = move |error: Error| named(error, &target);
     match inside.oneshot(call).instrument(under_way.span.clone()).await {
         Err(error) => {
             let error = named(error);
@@ -57,16 +56,18 @@ async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<R
     }
 }
 
-/// The error with the names of what was called, and with what is only known where both the id that the caller
-/// gave and the one that AWS was called by are.
-fn named(mut error: Error, asked: &str, target: &Target) -> Error {
+/// The error with the names of what was called, and with what is only known where both the id that the target
+/// came from and the one that AWS was called by are.
+fn named(mut error: Error, target: &Target) -> Error {
     if error.reason == Reason::ModelNotFound {
         if target.entry.is_none() {
             error = error.because(Reason::GuardrailNotFound);
-        } else if target.model_id != asked {
+        } else if target.model_id != target.asked {
             error = error.because(Reason::CatalogMismatch);
-            error.context =
-                format!("bedrock does not know {}, which the gateway made of {asked}", target.model_id);
+            error.context = format!(
+                "bedrock does not know {}, which the gateway made of {}",
+                target.model_id, target.asked
+            );
         }
     }
     error.upstream.model_id.get_or_insert_with(|| target.model_id.clone());

@@ -6,8 +6,8 @@ use bedrock_inference_proto::codec::Violation;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
-use crate::call::{Call, CallService, Request};
-use crate::catalog::{Catalog, Choice, Home, Target};
+use crate::call::{Call, CallService, Request, fallback_path};
+use crate::catalog::{Catalog, Choice, Home, MOST_TARGETS, Target};
 use crate::error::Error;
 
 /// Fills `Call::targets`. An id that the catalogue does not know ends here, before anything is paid.
@@ -27,8 +27,8 @@ pub fn resolve(catalog: Arc<Catalog>, home: Home) -> impl Layer<CallService, Ser
     })
 }
 
-/// The choice with the caller's own fallbacks behind it, each target once. Those that are not there are mistakes
-/// of the request.
+/// The choice with the caller's own fallbacks behind it, each target once, as many as an alias may have. Those that
+/// are not there are mistakes of the request.
 fn with_fallbacks(choice: Choice, call: &mut Call, catalog: &Catalog, home: &Home) -> Choice {
     let asked = std::mem::take(&mut call.fallback_models);
     let native = matches!(*call.request, Request::Invoke(_));
@@ -42,13 +42,13 @@ fn with_fallbacks(choice: Choice, call: &mut Call, catalog: &Catalog, home: &Hom
         return choice;
     }
     let mut targets = choice.targets.to_vec();
-    for (at, id) in asked.iter().enumerate() {
+    for (at, id) in &asked {
         match catalog.choose(id, home) {
             // Behind the choice they come in their order: weights are for the choice itself.
             Ok(more) => {
                 targets.extend(more.targets.iter().map(|target| Target { weight: 0, ..target.clone() }))
             }
-            Err(error) => call.mistakes.push(mistake(at, &error)),
+            Err(error) => call.mistakes.push(mistake(*at, &error)),
         }
     }
     let mut kept: Vec<Target> = Vec::with_capacity(targets.len());
@@ -61,10 +61,13 @@ fn with_fallbacks(choice: Choice, call: &mut Call, catalog: &Catalog, home: &Hom
             _ => kept.push(target),
         }
     }
+    let beyond = kept.split_off(kept.len().min(MOST_TARGETS));
+    if !beyond.is_empty() {
+        call.report.left_out_beyond(beyond.len(), MOST_TARGETS);
+    }
     Choice { targets: kept.into(), ..choice }
 }
 
 fn mistake(at: usize, error: &Error) -> Violation {
-    let path = format!("options.fallbackModels[{at}]");
-    Violation { path, description: format!("cannot be called: {}", error.context) }
+    Violation { path: fallback_path(at), description: format!("cannot be called: {}", error.context) }
 }

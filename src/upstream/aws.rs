@@ -21,6 +21,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::failure::failure;
 use super::frames::frames;
+use super::lately::Lately;
 use super::raw::RawBody;
 use super::sources::Identities;
 use super::{Bedrock, Body, Operation, Request, Response};
@@ -54,20 +55,23 @@ macro_rules! sent {
     };
 }
 
+/// So many ways have clients at a time, of 80 KiB each or so: callers can name regions by ARN.
+const MOST_WAYS: usize = 256;
+
 /// The media type of every native body.
 const JSON: &str = "application/json";
 
-/// The AWS SDK's clients of every region and role that were called so far.
+/// The AWS SDK's clients of the regions and roles that were called lately.
 ///
 /// Over TLS one SDK client holds one HTTP/2 connection, so each region has several clients, and calls take
-/// them in turn. Roles share the connections.
+/// them in turn. Roles share the connections, which outlive the clients.
 pub struct AwsBedrock {
     base: Builder,
     endpoints: BTreeMap<String, String>,
     identities: Identities,
     pool: ConnectionPool,
     connections: usize,
-    clients: Mutex<BTreeMap<Way, Arc<[Client]>>>,
+    clients: Mutex<Lately<Way, Arc<[Client]>>>,
     turn: AtomicUsize,
 }
 
@@ -84,7 +88,7 @@ impl AwsBedrock {
         pool: ConnectionPool,
         connections: usize,
     ) -> Self {
-        let clients = Mutex::default();
+        let clients = Mutex::new(Lately::new(MOST_WAYS));
         Self { base, endpoints, identities, pool, connections, clients, turn: AtomicUsize::new(0) }
     }
 
@@ -97,13 +101,10 @@ impl AwsBedrock {
 
     fn clients(&self, way: Way) -> Result<Arc<[Client]>, Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clients) = clients.get(&way) {
-            return Ok(Arc::clone(clients));
-        }
-        let made = (0..self.connections).map(|index| self.connect(&way, index));
-        let made: Arc<[Client]> = made.collect::<Result<Vec<_>, _>>()?.into();
-        clients.insert(way, Arc::clone(&made));
-        Ok(made)
+        clients.get(way, |way| {
+            let made = (0..self.connections).map(|index| self.connect(way, index));
+            made.collect::<Result<Vec<_>, _>>().map(Arc::from)
+        })
     }
 
     fn connect(&self, (region, role): &Way, index: usize) -> Result<Client, Error> {

@@ -4,6 +4,7 @@ mod aws;
 mod failure;
 mod frames;
 mod identity;
+mod lately;
 mod raw;
 mod said;
 mod sources;

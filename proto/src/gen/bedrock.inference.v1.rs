@@ -409,7 +409,7 @@ pub enum WarningKind {
     MalformedToolInput = 3,
     /// A member that the model may refuse: the catalogue does not know the model, so it could not be checked.
     UnknownModel = 4,
-    /// A target of an alias, or a fallback model, that cannot take the request; the others were left.
+    /// A target of an alias, or a fallback model, that cannot take the request, or is one too many; the others were left.
     TargetLeftOut = 5,
 }
 impl WarningKind {

@@ -10,7 +10,7 @@ use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
 use super::{ALIAS, call, rows, with};
-use crate::stage::{CLAUDE, NOVA, ask, ask_stream, reason, report};
+use crate::stage::{CLAUDE, NOVA, ask, ask_stream, reason, report, told};
 use crate::world::{EAST, NORTH, WEST, World, alias, everywhere};
 
 /// Ours that has no eyes.
@@ -174,13 +174,16 @@ async fn weights_spread_calls_and_sessions_stay_where_they_are() {
     }
 }
 
+fn fallbacks(models: &[&str]) -> CallOptions {
+    CallOptions {
+        fallback_models: models.iter().map(|model| (*model).to_owned()).collect(),
+        ..CallOptions::default()
+    }
+}
+
 #[tokio::test]
 async fn a_call_brings_fallbacks_of_its_own() {
     let world = World::open(|_| {}).await;
-    let fallbacks = |models: &[&str]| CallOptions {
-        fallback_models: models.iter().map(|model| (*model).to_owned()).collect(),
-        ..CallOptions::default()
-    };
     world.script(EAST, &["ThrottlingException", "ServiceUnavailableException"]);
     let (report, _) = call(&world, with(fallbacks(&[CLAUDE, "economy"]), NOVA)).await;
     let called: Vec<_> = report.attempts.iter().map(|row| row.model_id.as_str()).collect();
@@ -193,19 +196,100 @@ async fn a_call_brings_fallbacks_of_its_own() {
     let status = world.stage.inference().converse(request).await.unwrap_err();
     assert!(crate::stage::report(&status).attempts.len() <= 3, "{status:?}");
 
-    for (models, path) in [
-        (vec!["no.such-model"], "options.fallbackModels[0]"),
-        (vec![CLAUDE, "nova"], "options.fallbackModels[1]"),
-        (vec![CLAUDE; 6], "options.fallbackModels"),
+    let long = "m".repeat(2049);
+    for (models, paths) in [
+        (vec!["no.such-model"], vec!["options.fallbackModels[0]"]),
+        (vec![CLAUDE, "nova"], vec!["options.fallbackModels[1]"]),
+        (
+            vec!["", CLAUDE, &long, "nova"],
+            vec!["options.fallbackModels[0]", "options.fallbackModels[2]", "options.fallbackModels[3]"],
+        ),
+        (vec![CLAUDE; 6], vec!["options.fallbackModels"]),
+        // Nobody looks for any of too many.
+        (vec!["nova"; 6], vec!["options.fallbackModels"]),
+        (vec![&long; 6], vec!["options.fallbackModels"]),
     ] {
         let before = world.started();
         let (_, status) = call(&world, with(fallbacks(&models), NOVA)).await;
         let status = status.unwrap();
         let details = status.get_error_details();
         let violations = &details.bad_request().unwrap().field_violations;
-        assert_eq!(violations.iter().map(|found| &found.field).collect::<Vec<_>>(), [path], "{status:?}");
+        assert_eq!(violations.iter().map(|found| &found.field).collect::<Vec<_>>(), paths, "{status:?}");
         assert_eq!(world.started(), before);
     }
+}
+
+/// Weights of a fallback take no part in the draw: what was asked for comes first, and then they in their order.
+#[tokio::test]
+async fn a_fallback_stays_behind_whatever_its_weights() {
+    let world = World::open(|settings| {
+        settings.aliases.insert(ALIAS.to_owned(), alias(NOVA, &[(WEST, Some(1)), (NORTH, Some(100))]));
+    })
+    .await;
+    for session in 0..8 {
+        let in_session = CallOptions { session_id: Some(session.to_string()), ..fallbacks(&[ALIAS]) };
+        let (report, _) = call(&world, with(in_session.clone(), NOVA)).await;
+        assert_eq!(rows(&report), [(EAST, "OK")]);
+        world.script(EAST, &["ModelNotReadyException"]);
+        let (report, _) = call(&world, with(in_session, NOVA)).await;
+        assert_eq!(rows(&report), [(EAST, "UPSTREAM_MODEL_NOT_READY"), (WEST, "OK")]);
+    }
+}
+
+/// An id that AWS does not know is the mistake of who gave it, also as a fallback, and others are tried behind it.
+#[tokio::test]
+async fn an_id_that_aws_does_not_know_moves_on() {
+    let profile = format!("us.{CLAUDE}");
+    let world = World::open(|settings| {
+        settings.aliases.insert(ALIAS.to_owned(), alias(&profile, &[(WEST, None)]));
+    })
+    .await;
+    let unknown = "ResourceNotFoundException";
+    world.script(EAST, &[unknown]);
+    let (report, status) = call(&world, with(fallbacks(&[&profile]), NOVA)).await;
+    assert_eq!((rows(&report), status.is_none()), (vec![(EAST, "MODEL_NOT_FOUND"), (EAST, "OK")], true));
+    for (fallback, region, outcome) in [
+        (profile.as_str(), EAST, "MODEL_NOT_FOUND"),
+        // The gateway has made a profile of it; the operator has named what the alias stands for.
+        (CLAUDE, EAST, "CATALOG_MISMATCH"),
+        (ALIAS, WEST, "CATALOG_MISMATCH"),
+    ] {
+        world.script(EAST, &[unknown]);
+        world.script(region, &[unknown]);
+        let (report, status) = call(&world, with(fallbacks(&[fallback]), NOVA)).await;
+        assert_eq!(rows(&report), [(EAST, "MODEL_NOT_FOUND"), (region, outcome)], "{fallback}");
+        let status = status.unwrap();
+        assert_eq!(reason(&status), outcome);
+        let made = format!("{profile}, which the gateway made of {fallback}");
+        assert_eq!(status.message().contains(&made), outcome == "CATALOG_MISMATCH", "{}", status.message());
+    }
+}
+
+#[tokio::test]
+async fn a_call_has_at_most_sixteen_targets() {
+    let others: Vec<_> = (3..=9).flat_map(|n| [format!("us-east-{n}"), format!("us-west-{n}")]).collect();
+    let regions: Vec<_> = [EAST, WEST].into_iter().chain(others.iter().map(String::as_str)).collect();
+    assert_eq!(regions.len(), 16);
+    let regions: Vec<_> = regions.into_iter().map(|region| (region, None)).collect();
+    let world =
+        World::open(|settings| drop(settings.aliases.insert(ALIAS.to_owned(), alias(NOVA, &regions)))).await;
+    // All but what is left out: home by two models, one other, and 13 regions at the same endpoint.
+    let down = "ModelNotReadyException";
+    world.script(EAST, &[down; 2]);
+    world.script(WEST, &[down]);
+    for _ in 0..13 {
+        world.stage.emulator.script(down.parse().unwrap());
+    }
+    let (report, status) = call(&world, with(fallbacks(&[CLAUDE, ALIAS]), NOVA)).await;
+    let status = status.expect("nothing else is tried");
+    assert_eq!(told(&status, "attempts"), "16", "{status:?}");
+    let left_out = report.warnings.iter().filter(|warning| warning.kind() == WarningKind::TargetLeftOut);
+    let left_out: Vec<_> =
+        left_out.map(|warning| (warning.path.as_str(), warning.message.as_str())).collect();
+    assert_eq!(
+        left_out,
+        [("options.fallbackModels", "the last 1 targets are left out: a call has at most 16")]
+    );
 }
 
 #[tokio::test]
