@@ -43,6 +43,8 @@ pub struct Settings {
     pub route: RouteSetting,
     /// What becomes of calls to models that the catalogue does not know.
     pub unknown_models: UnknownModels,
+    /// What becomes of calls whose price the catalogue does not know.
+    pub unpriced_models: UnpricedModels,
     /// How Bedrock is reached.
     pub aws: AwsSettings,
     /// The gRPC server.
@@ -97,6 +99,16 @@ pub enum UnknownModels {
     Warn,
 }
 
+/// What becomes of calls whose price the catalogue does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnpricedModels {
+    /// They are refused.
+    Refuse,
+    /// They go on, with a warning in place of a cost.
+    Warn,
+}
+
 /// Attempts that a call may have.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,6 +148,7 @@ impl Default for Settings {
             upstream: UpstreamKind::Aws,
             route: RouteSetting::Auto,
             unknown_models: UnknownModels::Refuse,
+            unpriced_models: UnpricedModels::Warn,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             admission: AdmissionSettings::default(),

@@ -4,7 +4,7 @@
 //! (`tests/house/` checks it). `ARCHITECTURE.md` has the plan of the whole house.
 //!
 //! - ground: [`service`], [`error`], [`config`], [`telemetry`], [`memory`]
-//! - facts: [`principal`], [`catalog`]
+//! - facts: [`principal`], [`catalog`], [`price`]
 //! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
 //! - the door: [`edge`], [`grpc`], [`server`], [`app`], [`cli`]
 
@@ -21,6 +21,8 @@ pub mod memory;
 pub mod principal;
 
 pub mod catalog;
+
+pub mod price;
 
 pub mod call;
 

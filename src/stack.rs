@@ -6,12 +6,13 @@ use tower::ServiceBuilder;
 
 use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
-use crate::config::{BreakerSettings, RetrySettings, RouteSetting};
+use crate::config::{BreakerSettings, RetrySettings, RouteSetting, UnpricedModels};
 use crate::invoke::invoke;
 use crate::layers::{
-    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, record,
+    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, price, record,
     resolve, total, validate,
 };
+use crate::price::Prices;
 use crate::upstream::Bedrock;
 
 /// What the corridor is built from.
@@ -19,6 +20,10 @@ use crate::upstream::Bedrock;
 pub struct Parts {
     /// What is known of every model.
     pub catalog: Arc<Catalog>,
+    /// What every model costs.
+    pub prices: Prices,
+    /// What becomes of calls without a known price.
+    pub unpriced: UnpricedModels,
     /// Where the service stands.
     pub home: Home,
     /// Which side of Bedrock's API conversations take.
@@ -51,6 +56,8 @@ pub fn corridor(parts: Parts) -> CallService {
         .layer(resolve(parts.catalog, parts.home))
         // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.
         .layer(validate())
+        // A call whose cost nobody could tell must not begin where the operator forbids it.
+        .layer(price(parts.prices.clone(), parts.unpriced))
         // [policy]: the tenant's models, caps and defaults, before the request becomes a key.
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
@@ -59,7 +66,7 @@ pub fn corridor(parts: Parts) -> CallService {
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))
         // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
-        .layer(record(parts.tally))
+        .layer(record(parts.tally, parts.prices))
         // An attempt that never ends, though it may speak; inside its row, which tells so.
         .layer(total(parts.clocks.clone()))
         // Silence after the first content; outside the clock that only runs until then.

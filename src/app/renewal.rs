@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
 use crate::layers::{Admission, Flights, Tally, TargetHealth};
 use crate::memory::Pressure;
+use crate::price::Prices;
 use crate::server::Rules;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Bedrock, Started};
@@ -48,8 +49,11 @@ impl Lasting {
     pub(super) fn live(&self, settings: &Settings) -> Result<Live, String> {
         let home = super::home(settings, &self.region);
         let catalog = Arc::new(super::catalog(settings, &home)?);
+        let prices = Prices::new(&catalog);
         let corridor = corridor(Parts {
             catalog: Arc::clone(&catalog),
+            prices: prices.clone(),
+            unpriced: settings.unpriced_models,
             home: home.clone(),
             route: settings.route,
             clocks: clocks(settings),
@@ -61,7 +65,7 @@ impl Lasting {
             tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),
         });
-        Ok(Live { corridor, catalog, home, max_message_bytes: settings.server.max_message_bytes })
+        Ok(Live { corridor, catalog, prices, home, max_message_bytes: settings.server.max_message_bytes })
     }
 
     /// Has calls that begin from now on served by the settings that come, as far as a running service can take

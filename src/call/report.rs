@@ -6,12 +6,13 @@ use std::time::Duration;
 use bedrock_inference_adapters::contract::token_counts;
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{
-    Attempt, CacheStatus, CallReport, Route, Timings, TokenUsage, Warning, WarningKind,
+    Attempt, CacheStatus, CallReport, Cost, Route, Timings, TokenUsage, Warning, WarningKind,
 };
 use tokio::time::Instant;
 
 use crate::catalog::Target;
 use crate::error::Error;
+use crate::price::{self, Unpriced};
 
 /// A handle to the report of one call; clones write to the same report.
 #[derive(Debug, Clone)]
@@ -42,6 +43,10 @@ struct Called {
     inference_profile: String,
     route: Route,
     route_reason: String,
+    /// What it cost, or why nobody knows; `None` until it has reported usage.
+    cost: Option<Result<Cost, Unpriced>>,
+    /// Whether it ended so that AWS may have billed it.
+    may_be_billed: bool,
 }
 
 impl Report {
@@ -193,12 +198,42 @@ impl Report {
         self.notes().report.tokens = Some(token_counts(usage));
     }
 
+    /// Notes what an attempt cost, or why nobody knows.
+    pub fn priced(&self, attempt: AttemptId, cost: Result<Cost, Unpriced>) {
+        if let Some(called) = self.notes().called.get_mut(attempt.0) {
+            called.cost = Some(cost);
+        }
+    }
+
+    /// The same of the attempt that served.
+    pub fn served_priced(&self, cost: Result<Cost, Unpriced>) {
+        let served = self.notes().served;
+        if let Some(served) = served {
+            self.priced(served, cost);
+        }
+    }
+
+    /// Notes that an attempt has been answered in full: if no usage has come, none will.
+    pub fn metered(&self, attempt: AttemptId) {
+        if let Some(called) = self.notes().called.get_mut(attempt.0) {
+            called.cost.get_or_insert(Err(Unpriced::Unmetered));
+        }
+    }
+
+    /// Notes that an attempt ended so that AWS may have billed it.
+    pub fn may_be_billed(&self, attempt: AttemptId) {
+        if let Some(called) = self.notes().called.get_mut(attempt.0) {
+            called.may_be_billed = true;
+        }
+    }
+
     /// The report as it stands, its timings closed now.
     #[must_use]
     pub fn finish(&self) -> CallReport {
         let notes = self.notes();
         let mut report = notes.report.clone();
         notes.name_server(&mut report);
+        notes.add_up(&mut report);
         report.timings = Some(notes.timings(Instant::now()));
         report
     }
@@ -235,6 +270,32 @@ impl Notes {
         if let Some(attempt) = self.report.attempts.get(at) {
             report.region.clone_from(&attempt.region);
             report.aws_request_id.clone_from(&attempt.aws_request_id);
+        }
+    }
+
+    /// What the attempts cost together, and what of it nobody knows.
+    fn add_up(&self, report: &mut CallReport) {
+        let known = self.called.iter().filter_map(|called| called.cost.as_ref()?.as_ref().ok());
+        let mut unpriced: Vec<_> =
+            self.called.iter().filter_map(|called| called.cost.as_ref()?.as_ref().err()).cloned().collect();
+        match price::sum(known) {
+            Ok(cost) => report.cost = cost,
+            Err(absurd) => unpriced.push(absurd),
+        }
+        let warning = |kind: WarningKind, path: &str, message: String| Warning {
+            kind: kind.into(),
+            path: path.to_owned(),
+            message,
+        };
+        let unpriced = unpriced.iter().map(|why| {
+            warning(WarningKind::Unpriced, "modelId", format!("the cost of an attempt is not known: {why}"))
+        });
+        report.warnings.extend(unpriced);
+        for (at, _) in
+            self.called.iter().enumerate().filter(|(_, called)| called.may_be_billed && called.cost.is_none())
+        {
+            let message = "may have cost more: AWS may have billed it, and has reported no usage".to_owned();
+            report.warnings.push(warning(WarningKind::CostIncomplete, &format!("attempts[{at}]"), message));
         }
     }
 

@@ -4,6 +4,8 @@ use bedrock_inference_adapters::contract::{Content, ConverseCall, InvokeHeaders,
 use bedrock_inference_proto::codec::{self, Violation, beside};
 use bedrock_inference_proto::v1;
 
+use crate::price::Service;
+
 /// What goes upstream, before any target is known.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -58,6 +60,24 @@ impl Request {
             Self::Invoke(call) => call.mistakes(),
             Self::CountTokens(count) => codec::check(&**count),
             Self::ApplyGuardrail(verdict) => codec::check(&**verdict),
+        }
+    }
+
+    /// How it asks to be served, as far as its price depends on it.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        match self {
+            Self::Converse(call) => {
+                let tier = call.request.service_tier.as_ref().and_then(|tier| tier.r#type.clone());
+                let latency =
+                    call.request.performance_config.as_ref().and_then(|config| config.latency.clone());
+                Service { tier, latency }
+            }
+            Self::Invoke(call) => Service {
+                tier: call.headers.service_tier.clone(),
+                latency: call.headers.performance_config_latency.clone(),
+            },
+            Self::CountTokens(_) | Self::ApplyGuardrail(_) => Service::default(),
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) fn entry(id: &ModelId<'_>) -> Entry {
         refuses: Vec::new(),
         lifecycle: Lifecycle { status: "unknown".to_owned(), eol_date: None },
         route: Some(RouteRule::Converse),
+        prices: Vec::new(),
     };
     Entry { model, adapter: generic::FAMILY.adapter, known: false }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bedrock_inference_adapters::contract::Capability;
+use bedrock_inference_adapters::contract::{Capability, Model, TokenPrice};
 
 use super::{Failure, show};
 use crate::catalog::{Catalog, Entry};
@@ -36,7 +36,10 @@ impl Models {
             )));
         }
         if !self.json {
-            show::line(show::styled(row("MODEL", "CONTEXT", "PROFILES", "CAN"), show::Style::Bold));
+            show::line(show::styled(
+                row("MODEL", "CONTEXT", "IN/OUT USD", "PROFILES", "CAN"),
+                show::Style::Bold,
+            ));
         }
         for entry in wanted {
             let text = if self.json { json(entry) } else { table(entry) };
@@ -98,8 +101,8 @@ fn can(entry: &Entry, names: &[(Capability, &'static str)]) -> Vec<&'static str>
     names.iter().filter(|(capability, _)| entry.model.can(*capability)).map(|(_, name)| *name).collect()
 }
 
-fn row(model: &str, context: &str, profiles: &str, can: &str) -> String {
-    format!("{model:<48} {context:>9}  {profiles:<34} {can}")
+fn row(model: &str, context: &str, price: &str, profiles: &str, can: &str) -> String {
+    format!("{model:<48} {context:>9} {price:>11}  {profiles:<34} {can}")
 }
 
 fn table(entry: &Entry) -> String {
@@ -109,7 +112,14 @@ fn table(entry: &Entry) -> String {
     if model.on_demand {
         profiles = format!("(base) {profiles}");
     }
-    row(&model.id, &context, &profiles, &can(entry, &SHOWN).join(" "))
+    row(&model.id, &context, &price(model), &profiles, &can(entry, &SHOWN).join(" "))
+}
+
+/// The lowest price of a million tokens, in and out: that of one place. The JSON has all of them.
+fn price(model: &Model) -> String {
+    let prices = model.prices.iter().map(|prices| prices.default).min_by_key(|prices| prices.input);
+    let usd = |price: Option<TokenPrice>| price.map_or_else(|| "?".to_owned(), |price| price.to_string());
+    prices.map(|prices| format!("{}/{}", usd(prices.input), usd(prices.output))).unwrap_or_default()
 }
 
 fn json(entry: &Entry) -> String {
@@ -125,6 +135,7 @@ fn json(entry: &Entry) -> String {
         "capabilities": can(entry, &CAPABILITIES),
         "lifecycle": model.lifecycle.status,
         "eolDate": model.lifecycle.eol_date,
+        "prices": model.prices,
     })
     .to_string()
 }

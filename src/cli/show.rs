@@ -5,8 +5,9 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
+use bedrock_inference_adapters::contract::decimal;
 use bedrock_inference_proto::FILE_DESCRIPTOR_SET;
-use bedrock_inference_proto::v1::{CallReport, Route};
+use bedrock_inference_proto::v1::{CallReport, CostLine, Route};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use tonic_types::StatusExt;
@@ -98,6 +99,11 @@ pub(super) fn report(report: &CallReport) -> String {
             "tokens    {} in, {} out, cache {} read {} written",
             tokens.input, tokens.output, tokens.cache_read, written
         ));
+    }
+    if let Some(cost) = &report.cost {
+        let of = |line: &CostLine| format!("{} {}", decimal(line.pico_usd, 12), line.token_class);
+        let parts: Vec<_> = cost.lines.iter().map(of).collect();
+        lines.push(format!("cost      {} USD: {}", cost.usd, parts.join(" + ")));
     }
     if let Some(timings) = &report.timings {
         let parts = [

@@ -119,6 +119,8 @@ reasons! {
     GuardrailNotFound "GUARDRAIL_NOT_FOUND" NotFound Midstream Nothing Futile Never,
     /// The model is only sold through inference profiles, and none fits.
     InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile Never,
+    /// The catalogue has no price of the model as it is called, and the operator lets nothing pass without one.
+    ModelNotPriced "MODEL_NOT_PRICED" FailedPrecondition Same Nothing Futile Never,
     /// The operator does not allow calls to reach there.
     RegionNotAllowed "REGION_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
     /// No target can serve now: their breakers are open.

@@ -30,26 +30,18 @@ async fn count(
     report: &Report,
 ) -> Result<CountTokensResponse, Error> {
     let (input, split) = (message.input.clone(), message.split);
-    let mut call = live.call(caller, message.into(), report)?;
+    let call = live.call(caller, message.into(), report)?;
     let conversation = match &input {
         Some(CountTokensInput { kind: Some(count_tokens_input::Kind::Converse(conversation)) }) => {
             Some(conversation.clone())
         }
         _ => None,
     };
-    if split && conversation.is_none() {
+    let mistake = (split && conversation.is_none()).then(|| {
         let description = "is set; it needs input.converse".to_owned();
-        call.mistakes.push(Violation { path: "split".to_owned(), description });
-    }
-    let target = live.catalog.resolve_bare(&call.model_asked, &live.home)?;
-    let by_aws = target.entry()?.model.can(Capability::CountTokens);
-    // An estimate takes what AWS would count, and nothing else.
-    call.targets = Choice::from(target).targets;
-    let mistakes = mistakes(&call)?;
-    if !mistakes.is_empty() {
-        return Err(refusal(mistakes));
-    }
-    let counter = Counter { live, call, by_aws };
+        Violation { path: "split".to_owned(), description }
+    });
+    let counter = Counter::new(live, call, mistake)?;
     let total = counter.count(input).await?;
     let split = match conversation {
         Some(conversation) if split => Some(counter.split(conversation, total).await?),
@@ -59,14 +51,29 @@ async fn count(
 }
 
 /// Counts one input, whole or in part.
-struct Counter<'l> {
+pub(super) struct Counter<'l> {
     live: &'l Live,
     call: Call,
-    by_aws: bool,
+    /// Whether AWS counts for the model; else it is estimated.
+    pub(super) by_aws: bool,
 }
 
-impl Counter<'_> {
-    async fn count(&self, input: Option<CountTokensInput>) -> Result<i32, Error> {
+impl<'l> Counter<'l> {
+    /// For a call of the kind `CountTokens`.
+    ///
+    /// # Errors
+    /// A model that is not there, and every mistake of the request, this one among them.
+    pub(super) fn new(live: &'l Live, mut call: Call, mistake: Option<Violation>) -> Result<Self, Error> {
+        call.mistakes.extend(mistake);
+        let target = live.catalog.resolve_bare(&call.model_asked, &live.home)?;
+        let by_aws = target.entry()?.model.can(Capability::CountTokens);
+        // An estimate takes what AWS would count, and nothing else.
+        call.targets = Choice::from(target).targets;
+        let mistakes = mistakes(&call)?;
+        if mistakes.is_empty() { Ok(Self { live, call, by_aws }) } else { Err(refusal(mistakes)) }
+    }
+
+    pub(super) async fn count(&self, input: Option<CountTokensInput>) -> Result<i32, Error> {
         let request = CountTokensRequest { input, ..CountTokensRequest::default() };
         if !self.by_aws {
             return estimated(&request);

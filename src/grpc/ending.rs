@@ -81,6 +81,7 @@ impl Ending {
             attempts = report.attempts.len(),
             input_tokens = report.tokens.as_ref().map(|tokens| tokens.input),
             output_tokens = report.tokens.as_ref().map(|tokens| tokens.output),
+            cost_usd = report.cost.as_ref().map(|cost| cost.usd.as_str()),
             upstream_request_id = report.aws_request_id,
             "call ended",
         );

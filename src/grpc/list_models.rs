@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bedrock_inference_adapters::contract::Capability;
+use bedrock_inference_adapters::contract::{Capability, PlacePrices, TokenPrice};
 use bedrock_inference_proto::v1::{
-    ListModelsRequest, ListModelsResponse, Model, ModelCapabilities, ModelLifecycle, ModelLimits,
+    ListModelsRequest, ListModelsResponse, Model, ModelCapabilities, ModelLifecycle, ModelLimits, ModelPrice,
 };
 use tonic::{Request, Response, Status};
 
@@ -81,5 +81,18 @@ pub(super) fn message(entry: &Arc<Entry>) -> Model {
             status: model.lifecycle.status.clone(),
             eol_date: model.lifecycle.eol_date.clone().unwrap_or_default(),
         }),
+        prices: model.prices.iter().map(price).collect(),
+    }
+}
+
+fn price(prices: &PlacePrices) -> ModelPrice {
+    let usd = |price: Option<TokenPrice>| price.map(|price| price.to_string()).unwrap_or_default();
+    ModelPrice {
+        places: prices.at.clone(),
+        input: usd(prices.default.input),
+        output: usd(prices.default.output),
+        cache_read: usd(prices.default.cache_read),
+        cache_write_5m: usd(prices.default.cache_write_5m),
+        cache_write_1h: usd(prices.default.cache_write_1h),
     }
 }

@@ -5,6 +5,7 @@ mod converse;
 mod converse_stream;
 mod count_tokens;
 mod ending;
+mod estimate_cost;
 mod get_model;
 mod invoke_model;
 mod invoke_model_stream;
@@ -30,6 +31,7 @@ use crate::call::{Asked, Call, CallService, Events, Reply, Report};
 use crate::catalog::{Catalog, Home};
 use crate::edge::Arrival;
 use crate::error::Error;
+use crate::price::Prices;
 use crate::principal;
 
 use ending::Ending;
@@ -45,6 +47,8 @@ pub struct Live {
     pub corridor: CallService,
     /// What is known of every model.
     pub catalog: Arc<Catalog>,
+    /// What every model costs.
+    pub prices: Prices,
     /// Where the service stands.
     pub home: Home,
     /// The largest message of an answer.
@@ -107,6 +111,13 @@ impl v1::inference_server::Inference for Gateway {
         request: Request<v1::CountTokensRequest>,
     ) -> Result<Response<v1::CountTokensResponse>, Status> {
         count_tokens::answer(&self.live(), request).await
+    }
+
+    async fn estimate_cost(
+        &self,
+        request: Request<v1::EstimateCostRequest>,
+    ) -> Result<Response<v1::EstimateCostResponse>, Status> {
+        estimate_cost::answer(&self.live(), request).await
     }
 
     async fn apply_guardrail(

@@ -1,8 +1,8 @@
 //! Record: every attempt's beginning and end in the call report, and the upstream's name in its errors.
 
+mod bill;
 mod tally;
 
-use bedrock_inference_adapters::contract::Event;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
@@ -13,21 +13,24 @@ use super::layer;
 use crate::call::{AttemptId, Call, CallService, End, Reply, Report};
 use crate::catalog::Target;
 use crate::error::{Error, Reason};
+use crate::price::Prices;
 
+use bill::{Bill, BillEnd};
 use tally::Begun;
 pub use tally::{Attempts, Tally};
 
-/// Writes one attempt into the report, the trace and the tally, however it ends.
-pub fn record(tally: Tally) -> impl Layer<CallService, Service = CallService> + Clone {
-    layer(move |inside, call| recorded(inside, call, tally.clone()))
+/// Writes one attempt into the report, the trace and the tally, however it ends, and what it cost.
+pub fn record(tally: Tally, prices: Prices) -> impl Layer<CallService, Service = CallService> + Clone {
+    layer(move |inside, call| recorded(inside, call, tally.clone(), prices.clone()))
 }
 
-async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<Reply, Error> {
+async fn recorded(inside: CallService, mut call: Call, tally: Tally, prices: Prices) -> Result<Reply, Error> {
     let target = call.target()?.clone();
     let report = call.report.clone();
     let attempt = report.attempt_begins(&target, call.hedge);
     call.attempt = Some(attempt);
-    let under_way = UnderWay::begin(report.clone(), attempt, &target, &tally);
+    let mut bill = Bill::new(&call, attempt, &target, prices);
+    let under_way = UnderWay::begin(report.clone(), attempt, bill.end(), &target, &tally);
     let named = move |error: Error| named(error, &target);
     match inside.oneshot(call).instrument(under_way.span.clone()).await {
         Err(error) => {
@@ -35,21 +38,19 @@ async fn recorded(inside: CallService, mut call: Call, tally: Tally) -> Result<R
             if let Some(id) = &error.upstream.request_id {
                 report.aws_request_id(attempt, id);
             }
-            under_way.failed(&error.reason.name(false));
+            under_way.refused(&error);
             Err(error)
         }
         Ok(reply) => {
             report.first_content(attempt);
             let events = reply.events.map(move |event| {
                 // Noted as it passes: a stream that fails behind it has a known usage all the same.
-                if let Ok(Event::Metadata(metadata)) = &event {
-                    metadata.usage.iter().for_each(|usage| report.usage(usage));
-                }
+                event.iter().for_each(|event| bill.note(event));
                 event.map_err(&named)
             });
             Ok(Reply::new(events).on_end(move |end| match end {
                 End::Complete => under_way.completed(),
-                End::Failed(error) => under_way.failed(&error.reason.name(true)),
+                End::Failed(error) => under_way.broken(&error),
                 End::Dropped => drop(under_way),
             }))
         }
@@ -79,6 +80,7 @@ fn named(mut error: Error, target: &Target) -> Error {
 struct UnderWay {
     report: Report,
     attempt: AttemptId,
+    bill: BillEnd,
     began: Instant,
     /// `None` once its end has been noted.
     begun: Option<Begun>,
@@ -86,7 +88,7 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(report: Report, attempt: AttemptId, target: &Target, tally: &Tally) -> Self {
+    fn begin(report: Report, attempt: AttemptId, bill: BillEnd, target: &Target, tally: &Tally) -> Self {
         let span = tracing::info_span!(
             "attempt",
             otel.kind = "client",
@@ -94,16 +96,26 @@ impl UnderWay {
             region = target.region,
             outcome = Empty
         );
-        Self { report, attempt, began: Instant::now(), begun: Some(tally.begin()), span }
+        Self { report, attempt, bill, began: Instant::now(), begun: Some(tally.begin()), span }
     }
 
     fn completed(mut self) {
+        self.bill.complete();
         self.note("OK");
         self.begun.take().into_iter().for_each(Begun::completed);
     }
 
-    fn failed(mut self, reason: &str) {
-        self.note(reason);
+    /// It failed before its first content.
+    fn refused(mut self, error: &Error) {
+        self.bill.failed(error);
+        self.note(&error.reason.name(false));
+        self.begun.take().into_iter().for_each(Begun::failed);
+    }
+
+    /// It failed behind it, so something may be billed whatever failed.
+    fn broken(mut self, error: &Error) {
+        self.bill.dropped();
+        self.note(&error.reason.name(true));
         self.begun.take().into_iter().for_each(Begun::failed);
     }
 
@@ -116,6 +128,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.begun.is_some() {
+            self.bill.dropped();
             self.note(&dropped());
         }
     }

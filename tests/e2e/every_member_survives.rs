@@ -72,7 +72,7 @@ impl<'m> Walk<'m> {
             self.stage.emulator.script(Fault::Reply(sample.clone()));
             let mut reply = self.client.converse(&hello()).await.unwrap();
             let call = reply.as_object_mut().unwrap().remove("call").unwrap();
-            assert_eq!(call.get("warnings"), None);
+            assert_eq!(warned(&call), [""; 0]);
             assert_same(&aws_json(self.model, "ConverseResponse", &reply), &sample, "ConverseResponse");
         }
     }
@@ -82,7 +82,7 @@ impl<'m> Walk<'m> {
             self.stage.emulator.script(Fault::Events(events.clone()));
             let mut messages = self.client.stream(&hello()).await.unwrap();
             let call = messages.pop().unwrap();
-            assert_eq!(call["call"].get("warnings"), None);
+            assert_eq!(warned(&call["call"]), [""; 0]);
             let messages = messages.iter().map(|message| aws_json(self.model, OUTPUT, message)).collect();
             let events = events.into_iter().map(|(name, payload)| json!({ name: payload })).collect();
             assert_same(&messages, &events, OUTPUT);
@@ -114,6 +114,13 @@ impl<'m> Walk<'m> {
         };
         (0..rounds).map(round).collect()
     }
+}
+
+/// Kinds of what the report warns of, but for prices: samples are served in ways that have none.
+fn warned(report: &Value) -> Vec<&str> {
+    let warnings = report.get("warnings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let kinds = warnings.iter().map(|warning| warning["kind"].as_str().unwrap());
+    kinds.filter(|kind| *kind != "WARNING_KIND_UNPRICED").collect()
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ mod both_routes_do_everything;
 mod calls_find_a_target;
 mod connections_are_bounded;
 mod content_stays_private;
+mod costs_are_exact;
 mod credentials_are_renewed;
 mod every_clock_has_its_own_error;
 mod every_cut_is_noticed;

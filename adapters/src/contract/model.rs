@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::PlacePrices;
+
 /// A family's `models.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +42,9 @@ pub struct Model {
     /// The route of calls that insist on none; unset for the gateway's choice.
     #[serde(default)]
     pub route: Option<RouteRule>,
+    /// What it costs, place by place; a place that is missing has no known price.
+    #[serde(default, rename = "price")]
+    pub prices: Vec<PlacePrices>,
 }
 
 /// Which side of Bedrock's API a conversation takes.

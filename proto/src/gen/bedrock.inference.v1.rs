@@ -76,7 +76,8 @@ pub struct CallReport {
     /// Token counts by disjoint class. Unset until Bedrock has reported usage.
     #[prost(message, optional, tag = "11")]
     pub tokens: ::core::option::Option<TokenCounts>,
-    /// What the call cost. Unset where the gateway keeps no accounts.
+    /// What the tokens of every attempt cost whose usage is known. Unset where no usage was reported, where it has no known
+    /// price, which a warning says, and where the call is free.
     #[prost(message, optional, tag = "12")]
     pub cost: ::core::option::Option<Cost>,
     #[prost(message, optional, tag = "13")]
@@ -126,7 +127,7 @@ pub struct TokenCounts {
     #[prost(int64, tag = "5")]
     pub output: i64,
 }
-/// What a call cost.
+/// What a call cost. A guardrail within the call is charged apart, and not in it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Cost {
     /// The sum of the lines, in pico-USD (1e-12 USD).
@@ -146,10 +147,11 @@ pub struct Cost {
     #[prost(message, repeated, tag = "6")]
     pub lines: ::prost::alloc::vec::Vec<CostLine>,
 }
-/// The cost of one token class.
+/// The cost of one class.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CostLine {
-    /// The token class, such as `cache_read`.
+    /// The token class: a member of TokenCounts, such as `cache_read`; for a guardrail's verdict a member of GuardrailUsage,
+    /// such as `content_policy_units`.
     #[prost(string, tag = "1")]
     pub token_class: ::prost::alloc::string::String,
     #[prost(int64, tag = "2")]
@@ -411,6 +413,10 @@ pub enum WarningKind {
     UnknownModel = 4,
     /// A target of an alias, or a fallback model, that cannot take the request, or is one too many; the others were left.
     TargetLeftOut = 5,
+    /// Usage that has no known price, so that `cost` does not have it.
+    Unpriced = 6,
+    /// An attempt that AWS may have billed, but whose usage is not known: the call may have cost more than `cost`.
+    CostIncomplete = 7,
 }
 impl WarningKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -425,6 +431,8 @@ impl WarningKind {
             Self::MalformedToolInput => "WARNING_KIND_MALFORMED_TOOL_INPUT",
             Self::UnknownModel => "WARNING_KIND_UNKNOWN_MODEL",
             Self::TargetLeftOut => "WARNING_KIND_TARGET_LEFT_OUT",
+            Self::Unpriced => "WARNING_KIND_UNPRICED",
+            Self::CostIncomplete => "WARNING_KIND_COST_INCOMPLETE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -436,6 +444,8 @@ impl WarningKind {
             "WARNING_KIND_MALFORMED_TOOL_INPUT" => Some(Self::MalformedToolInput),
             "WARNING_KIND_UNKNOWN_MODEL" => Some(Self::UnknownModel),
             "WARNING_KIND_TARGET_LEFT_OUT" => Some(Self::TargetLeftOut),
+            "WARNING_KIND_UNPRICED" => Some(Self::Unpriced),
+            "WARNING_KIND_COST_INCOMPLETE" => Some(Self::CostIncomplete),
             _ => None,
         }
     }
@@ -2212,6 +2222,47 @@ pub struct TokenSplit {
     #[prost(int32, tag = "3")]
     pub messages: i32,
 }
+/// What to estimate, and for which model. Estimating is free of charge.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EstimateCostRequest {
+    /// Any id that a call accepts, or an alias: then the bounds hold for each of its targets.
+    #[prost(string, optional, tag = "1")]
+    pub model_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    pub input: ::core::option::Option<CountTokensInput>,
+    /// The longest answer, in tokens. Default: the model's limit.
+    #[prost(int32, optional, tag = "3")]
+    pub max_tokens: ::core::option::Option<i32>,
+    /// The service tier that the call asks for. Default: `default`.
+    #[prost(string, optional, tag = "4")]
+    pub service_tier: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the gateway is to do around the counting.
+    #[prost(message, optional, tag = "100")]
+    pub options: ::core::option::Option<CallOptions>,
+}
+/// From what to what. Both bounds are for one attempt.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct EstimateCostResponse {
+    #[prost(int64, tag = "1")]
+    pub input_tokens: i64,
+    /// Whether they are the gateway's own estimate, since AWS does not count for the model; then the bounds are estimates too.
+    #[prost(bool, tag = "2")]
+    pub estimated: bool,
+    /// The longest answer that `high` has in it.
+    #[prost(int64, tag = "3")]
+    pub max_output_tokens: i64,
+    /// Without an answer, every token of input in the cheapest class.
+    #[prost(message, optional, tag = "4")]
+    pub low: ::core::option::Option<Cost>,
+    /// With the longest answer, every token of input in the dearest class.
+    #[prost(message, optional, tag = "5")]
+    pub high: ::core::option::Option<Cost>,
+    /// What the gateway did around the counting.
+    #[prost(message, optional, tag = "100")]
+    pub call: ::core::option::Option<CallReport>,
+}
 /// A native body for a model, answered as a whole. Exactly one of body and json_body is set.
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
@@ -2876,6 +2927,33 @@ pub mod inference_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Says what a call can cost, without making it.
+        pub async fn estimate_cost(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EstimateCostRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EstimateCostResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bedrock.inference.v1.Inference/EstimateCost",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bedrock.inference.v1.Inference", "EstimateCost"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Asks a guardrail for its verdict on content.
         pub async fn apply_guardrail(
             &mut self,
@@ -2973,6 +3051,14 @@ pub mod inference_server {
             request: tonic::Request<super::CountTokensRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CountTokensResponse>,
+            tonic::Status,
+        >;
+        /// Says what a call can cost, without making it.
+        async fn estimate_cost(
+            &self,
+            request: tonic::Request<super::EstimateCostRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EstimateCostResponse>,
             tonic::Status,
         >;
         /// Asks a guardrail for its verdict on content.
@@ -3294,6 +3380,51 @@ pub mod inference_server {
                     };
                     Box::pin(fut)
                 }
+                "/bedrock.inference.v1.Inference/EstimateCost" => {
+                    #[allow(non_camel_case_types)]
+                    struct EstimateCostSvc<T: Inference>(pub Arc<T>);
+                    impl<
+                        T: Inference,
+                    > tonic::server::UnaryService<super::EstimateCostRequest>
+                    for EstimateCostSvc<T> {
+                        type Response = super::EstimateCostResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EstimateCostRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Inference>::estimate_cost(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EstimateCostSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/bedrock.inference.v1.Inference/ApplyGuardrail" => {
                     #[allow(non_camel_case_types)]
                     struct ApplyGuardrailSvc<T: Inference>(pub Arc<T>);
@@ -3439,7 +3570,7 @@ pub struct ModelTarget {
     pub role: ::prost::alloc::string::String,
 }
 /// A model of the catalogue.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Model {
     /// The base model id.
     #[prost(string, tag = "1")]
@@ -3462,6 +3593,26 @@ pub struct Model {
     pub capabilities: ::core::option::Option<ModelCapabilities>,
     #[prost(message, optional, tag = "8")]
     pub lifecycle: ::core::option::Option<ModelLifecycle>,
+    /// What its tokens cost in the tier `default`, place by place; empty where no price is known.
+    #[prost(message, repeated, tag = "9")]
+    pub prices: ::prost::alloc::vec::Vec<ModelPrice>,
+}
+/// What a million tokens cost where one price holds, in USD as decimal numbers; empty where not known.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelPrice {
+    /// Geographies of inference profiles, regions, and `on-demand` for the bare id in regions that are not named.
+    #[prost(string, repeated, tag = "1")]
+    pub places: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "2")]
+    pub input: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub output: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub cache_read: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub cache_write_5m: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub cache_write_1h: ::prost::alloc::string::String,
 }
 /// Token limits; 0 where not established.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

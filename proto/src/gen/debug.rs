@@ -148,6 +148,8 @@ hidden! {
     ConverseTokensRequest,
     CountTokensResponse,
     TokenSplit,
+    EstimateCostRequest,
+    EstimateCostResponse,
     InvokeModelRequest,
     InvokeModelResponse,
     InvokeModelStreamRequest,

@@ -18,7 +18,15 @@ const SERVICES: [&str; 5] = [
 const METHODS: [(&str, &[&str]); 2] = [
     (
         "bedrock.inference.v1.Inference",
-        &["Converse", "ConverseStream", "InvokeModel", "InvokeModelStream", "CountTokens", "ApplyGuardrail"],
+        &[
+            "Converse",
+            "ConverseStream",
+            "InvokeModel",
+            "InvokeModelStream",
+            "CountTokens",
+            "EstimateCost",
+            "ApplyGuardrail",
+        ],
     ),
     ("bedrock.inference.v1.Models", &["ListModels", "GetModel"]),
 ];
@@ -122,7 +130,7 @@ fn check_pool(pool: &DescriptorPool) {
     }
     let inference = pool.get_service_by_name("bedrock.inference.v1.Inference").unwrap();
     let streaming: Vec<_> = inference.methods().map(|method| method.is_server_streaming()).collect();
-    assert_eq!(streaming, [false, true, false, true, false, false]);
+    assert_eq!(streaming, [false, true, false, true, false, false, false]);
     let request = pool.get_message_by_name("bedrock.inference.v1.ConverseRequest").unwrap();
     assert_eq!(request.get_field_by_name("model_id").unwrap().json_name(), "modelId");
     for service in SERVICES {
