@@ -9,8 +9,8 @@ use crate::catalog::{Catalog, Home};
 use crate::config::{BreakerSettings, RetrySettings, RouteSetting};
 use crate::invoke::invoke;
 use crate::layers::{
-    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, record,
-    resolve, total, validate,
+    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, policy,
+    record, resolve, total, validate,
 };
 use crate::upstream::Bedrock;
 
@@ -49,9 +49,10 @@ pub fn corridor(parts: Parts) -> CallService {
         .layer(admission(parts.admission))
         // A model that nobody knows must not reach anything that is paid or stored.
         .layer(resolve(parts.catalog, parts.home))
+        // The tenant's cap and guardrail: the targets' limits are known, and what it sets is validated like the rest.
+        .layer(policy())
         // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.
         .layer(validate())
-        // [policy]: the tenant's models, caps and defaults, before the request becomes a key.
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
         .layer(flight(parts.flights, parts.clocks.clone()))

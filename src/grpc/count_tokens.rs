@@ -41,7 +41,7 @@ async fn count(
         let description = "is set; it needs input.converse".to_owned();
         call.mistakes.push(Violation { path: "split".to_owned(), description });
     }
-    let target = live.catalog.resolve_bare(&call.model_asked, &live.home)?;
+    let target = live.catalog.resolve_bare_for(call.principal.policy(), &call.model_asked, &live.home)?;
     let by_aws = target.entry()?.model.can(Capability::CountTokens);
     // An estimate takes what AWS would count, and nothing else.
     call.targets = Choice::from(target).targets;
