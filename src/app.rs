@@ -84,10 +84,9 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let Orders { settings: mut renewed, shutdown, at_once } = orders;
     let settings = renewed.borrow_and_update().clone();
     let shutdown = Shutdown::new(shutdown, at_once, &settings.server);
-    let authenticator = Authenticator::trusting(listener.local_addr()?, trusted(&settings));
-    let authenticator = authenticator.map_err(AppError::Config)?;
+    let authenticator = Authenticator::new(&settings, listener.local_addr()?).map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let lasting = Lasting::new(&started, &settings);
+    let lasting = Lasting::new(&started, &settings, authenticator.clone());
     let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
@@ -152,12 +151,6 @@ pub fn catalog(settings: &Settings, home: &Home) -> Result<Catalog, String> {
         None => Ok(catalog),
         Some(wanted) => Err(format!("aws.geography: no model has an inference profile of {wanted:?}")),
     }
-}
-
-/// Whether everyone may call who gets a connection: the operator says so, or TLS asks for a certificate.
-#[must_use]
-pub fn trusted(settings: &Settings) -> bool {
-    settings.insecure || settings.server.tls.client_ca.is_some()
 }
 
 /// The largest request of gRPC's own services, in bytes: a name.

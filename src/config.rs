@@ -8,12 +8,13 @@ mod mistake;
 mod renewal;
 mod routing;
 mod server;
+mod tenants;
 mod timeouts;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,11 @@ pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
+pub use tenants::{EVERYONE, GuardrailSettings, KeySettings, TenantSettings, is_key_id, is_tenant};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
+
+/// Where `ask` finds its API key; no key of the configuration.
+pub const API_KEY: &str = "BEDROCK_INFERENCE_API_KEY";
 
 /// What our environment variables begin with.
 const PREFIX: &str = "BEDROCK_INFERENCE";
@@ -61,6 +66,8 @@ pub struct Settings {
     pub residency: Vec<String>,
     /// Names for several targets.
     pub aliases: BTreeMap<String, AliasSettings>,
+    /// Who may call, by name; everyone who gets a connection where there is nobody.
+    pub tenants: BTreeMap<String, TenantSettings>,
     /// What is different for some models, by base id.
     pub models: BTreeMap<String, ModelSettings>,
     /// What is logged.
@@ -157,6 +164,7 @@ impl Default for Settings {
             breaker: BreakerSettings::default(),
             residency: Vec::new(),
             aliases: BTreeMap::new(),
+            tenants: BTreeMap::new(),
             models: BTreeMap::new(),
             log: LogSettings::default(),
         }
@@ -221,6 +229,7 @@ impl Settings {
         mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
+        mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 
@@ -253,7 +262,7 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 /// Our variables. Kubernetes describes a Service called `bedrock-inference`, or `bedrock-inference-admin`, to every
 /// pod beside it under the same prefix, so its names are left out.
 fn environment(all: impl Iterator<Item = (String, String)>) -> config::Map<String, String> {
-    all.filter(|(name, _)| !is_of_kubernetes(name)).collect()
+    all.filter(|(name, _)| !is_of_kubernetes(name) && name != API_KEY).collect()
 }
 
 /// `..._SERVICE_HOST`, `..._SERVICE_PORT`, `..._SERVICE_PORT_GRPC`, `..._PORT`, `..._PORT_50051_TCP_ADDR`.

@@ -9,8 +9,8 @@ use crate::catalog::{Catalog, Home};
 use crate::config::{BreakerSettings, RetrySettings, RouteSetting, UnpricedModels};
 use crate::invoke::invoke;
 use crate::layers::{
-    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, price, record,
-    resolve, total, validate,
+    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, policy, price,
+    record, resolve, total, validate,
 };
 use crate::price::Prices;
 use crate::upstream::Bedrock;
@@ -54,11 +54,12 @@ pub fn corridor(parts: Parts) -> CallService {
         .layer(admission(parts.admission))
         // A model that nobody knows must not reach anything that is paid or stored.
         .layer(resolve(parts.catalog, parts.home))
+        // The tenant's cap and guardrail: the targets' limits are known, and what it sets is validated like the rest.
+        .layer(policy())
         // What Bedrock is known to refuse must not begin anything; the rules ask for the model, so it comes first.
         .layer(validate())
         // A call whose cost nobody could tell must not begin where the operator forbids it.
         .layer(price(parts.prices.clone(), parts.unpriced))
-        // [policy]: the tenant's models, caps and defaults, before the request becomes a key.
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
         .layer(flight(parts.flights, parts.clocks.clone()))

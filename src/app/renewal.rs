@@ -12,6 +12,7 @@ use crate::grpc::{Gateway, Live};
 use crate::layers::{Admission, Flights, Tally, TargetHealth};
 use crate::memory::Pressure;
 use crate::price::Prices;
+use crate::principal::Authenticator;
 use crate::server::Rules;
 use crate::stack::{Parts, corridor};
 use crate::upstream::{Bedrock, Started};
@@ -21,6 +22,7 @@ use crate::upstream::{Bedrock, Started};
 pub(super) struct Lasting {
     region: String,
     bedrock: Arc<dyn Bedrock>,
+    authenticator: Authenticator,
     pub(super) pressure: Pressure,
     pub(super) flights: Flights,
     admission: Admission,
@@ -29,11 +31,12 @@ pub(super) struct Lasting {
 }
 
 impl Lasting {
-    pub(super) fn new(started: &Started, settings: &Settings) -> Self {
+    pub(super) fn new(started: &Started, settings: &Settings, authenticator: Authenticator) -> Self {
         let pressure = Pressure::default();
         Self {
             region: started.region.clone(),
             bedrock: Arc::clone(&started.bedrock),
+            authenticator,
             admission: Admission::new(settings.admission, pressure.clone()),
             pressure,
             flights: Flights::new(settings.admission.drains),
@@ -80,11 +83,14 @@ impl Lasting {
         while wanted.changed().await.is_ok() {
             let wanted = wanted.borrow_and_update().clone();
             let taken = wanted.clone().while_running(start);
-            match self.live(&taken) {
+            let prepared =
+                self.live(&taken).and_then(|live| Ok((live, self.authenticator.prepared(&taken)?)));
+            match prepared {
                 Err(mistake) => {
                     tracing::error!(mistake, "the new configuration is refused; the old one is kept")
                 }
-                Ok(live) => {
+                Ok((live, callers)) => {
+                    self.authenticator.renew(callers);
                     gateway.renew(live);
                     tell(start, &running, &taken, &wanted);
                     running = taken;

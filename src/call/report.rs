@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::catalog::Target;
 use crate::error::Error;
 use crate::price::{self, Unpriced};
+use crate::principal::TenantId;
 
 /// A handle to the report of one call; clones write to the same report.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct AttemptId(usize);
 #[derive(Debug)]
 struct Notes {
     report: CallReport,
+    /// Who calls, once that is known. It is for the log: a caller knows who it is.
+    tenant: Option<TenantId>,
     /// What is told of an attempt only where it served or was the last one.
     called: Vec<Called>,
     /// The attempt that served.
@@ -60,6 +63,7 @@ impl Report {
         };
         Self(Arc::new(Mutex::new(Notes {
             report,
+            tenant: None,
             called: Vec::new(),
             served: None,
             arrived,
@@ -78,6 +82,17 @@ impl Report {
     /// Notes the caller's own id of the call, in place of ours.
     pub fn named(&self, request_id: &str) {
         request_id.clone_into(&mut self.notes().report.request_id);
+    }
+
+    /// Notes who calls.
+    pub fn of_tenant(&self, tenant: &TenantId) {
+        self.notes().tenant = Some(tenant.clone());
+    }
+
+    /// Who calls, where that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.notes().tenant.clone()
     }
 
     /// Notes the model id that the caller gave.

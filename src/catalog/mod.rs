@@ -1,6 +1,7 @@
 //! What is known of every model, and what a model id stands for.
 
 mod alias;
+mod allowed;
 mod id;
 mod residency;
 mod target;
@@ -113,7 +114,7 @@ impl Catalog {
     ///
     /// # Errors
     /// Those of [`Catalog::resolve`].
-    pub fn choose(&self, asked: &str, home: &Home) -> Result<Choice, Error> {
+    fn choose(&self, asked: &str, home: &Home) -> Result<Choice, Error> {
         match self.aliases.get(asked) {
             Some(choice) => Ok(choice.clone()),
             None => self.resolve(asked, home).map(Choice::from),
@@ -145,7 +146,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `MODEL_NOT_FOUND` for an id that is not in the catalogue, `REGION_NOT_ALLOWED` for what residency forbids.
-    pub fn resolve_bare(&self, asked: &str, home: &Home) -> Result<Target, Error> {
+    fn resolve_bare(&self, asked: &str, home: &Home) -> Result<Target, Error> {
         let target = match self.aliases.get(asked) {
             Some(choice) => choice.first()?.clone().bare(),
             None => {

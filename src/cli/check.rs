@@ -25,7 +25,7 @@ impl Check {
         let checks = [
             (
                 "listener",
-                Authenticator::trusting(settings.listen, app::trusted(&settings))
+                Authenticator::new(&settings, settings.listen)
                     .map(|_| format!("{} may be served", settings.listen)),
             ),
             (

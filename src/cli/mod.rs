@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod demo;
 mod emulator;
+mod keys;
 mod models;
 mod serve;
 mod show;
@@ -44,6 +45,8 @@ enum Command {
     Models(models::Models),
     /// Check configuration and credentials without serving.
     Check(check::Check),
+    /// Make API keys for tenants.
+    Keys(keys::Keys),
     /// Run the Bedrock emulator alone.
     Emulator(emulator::Emulate),
 }
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
             Command::Ask(ask) => ask.run().await,
             Command::Models(models) => models.run(),
             Command::Check(check) => check.run().await,
+            Command::Keys(keys) => keys.run(),
             Command::Emulator(emulate) => emulate.run().await,
         }
     });

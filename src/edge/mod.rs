@@ -22,7 +22,7 @@ use tower::{Layer, ServiceBuilder};
 
 use crate::call::Report;
 use crate::error::Error;
-use crate::principal::Authenticator;
+use crate::principal::{Authenticator, TenantId};
 use crate::service::{self, Shared};
 
 pub use deadline::Arrival;
@@ -79,6 +79,7 @@ fn refusal(report: &Report, error: &Error) -> Status {
     let status = report.status(error);
     tracing::info!(
         request_id = report.request_id(),
+        tenant = report.tenant().as_ref().map(TenantId::as_str),
         grpc.code = ?status.code(),
         error.reason = error.reason.name(false),
         "call refused",

@@ -111,6 +111,16 @@ reasons! {
     UnknownMethod "UNKNOWN_METHOD" Unimplemented Same Nothing Futile Never,
     /// The request is compressed in a way that is not read here.
     UnsupportedEncoding "UNSUPPORTED_ENCODING" Unimplemented Same Nothing Futile Never,
+    /// Nobody knows who calls: there is no credential.
+    CredentialsMissing "CREDENTIALS_MISSING" Unauthenticated Same Nothing Futile Never,
+    /// The credentials are nobody's, or not good any more.
+    CredentialsInvalid "CREDENTIALS_INVALID" Unauthenticated Same Nothing Futile Never,
+    /// Many calls with missing or bad credentials came from the caller's address.
+    TooManyFailures "TOO_MANY_FAILURES" ResourceExhausted Same Nothing millis(15000, 60000) Never,
+    /// The tenant may not call the RPC, or not with such a model.
+    MethodNotAllowed "METHOD_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
+    /// The tenant may not call the model, if there is one.
+    ModelNotAllowed "MODEL_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
     /// The catalogue has no such model, or AWS has none.
     ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile Elsewhere,
     /// AWS does not know an id that the gateway itself has made.

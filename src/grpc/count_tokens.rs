@@ -65,7 +65,7 @@ impl<'l> Counter<'l> {
     /// A model that is not there, and every mistake of the request, this one among them.
     pub(super) fn new(live: &'l Live, mut call: Call, mistake: Option<Violation>) -> Result<Self, Error> {
         call.mistakes.extend(mistake);
-        let target = live.catalog.resolve_bare(&call.model_asked, &live.home)?;
+        let target = live.catalog.resolve_bare_for(call.principal.policy(), &call.model_asked, &live.home)?;
         let by_aws = target.entry()?.model.can(Capability::CountTokens);
         // An estimate takes what AWS would count, and nothing else.
         call.targets = Choice::from(target).targets;

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 
 use crate::call::Report;
 use crate::error::{Error, Reason, status};
+use crate::principal::TenantId;
 
 /// Watches one call until its end. Dropped before that, it logs that the caller has left.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ impl Ending {
         let report = self.report.finish();
         tracing::info!(
             request_id = report.request_id,
+            tenant = self.report.tenant().as_ref().map(TenantId::as_str),
             grpc.code = ?code,
             error.reason = error.map(|error| error.reason.name(error.partial.is_some())),
             error.source = error.and_then(causes),

@@ -29,7 +29,7 @@ async fn estimate(
     let EstimateCostRequest { model_id, input, max_tokens, service_tier, options } = message;
     let count = CountTokensRequest { model_id, input: input.clone(), options, split: false };
     let call = live.call(caller, count.into(), report)?;
-    let choice = live.catalog.choose(&call.model_asked, &live.home)?;
+    let choice = live.catalog.choose_for(call.principal.policy(), &call.model_asked, &live.home)?;
     let service = Service { tier: service_tier, latency: None };
     let priced = |target: &Target| Ok((live.prices.of(target, &service)?, longest(target)));
     let priced: Result<Vec<_>, Unpriced> = choice.targets.iter().map(priced).collect();

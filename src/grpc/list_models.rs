@@ -12,6 +12,7 @@ use super::Live;
 use crate::catalog::Entry;
 use crate::edge::Arrival;
 use crate::error::Error;
+use crate::principal;
 
 /// Models on a page where the request does not say.
 const DEFAULT_PAGE: usize = 100;
@@ -23,7 +24,8 @@ pub(super) fn answer(
     live: &Live,
     request: &Request<ListModelsRequest>,
 ) -> Result<Response<ListModelsResponse>, Status> {
-    let (report, request) = (Arrival::report(request.extensions()), request.get_ref());
+    let (report, extensions, request) =
+        (Arrival::report(request.extensions()), request.extensions(), request.get_ref());
     let size = match usize::try_from(request.page_size) {
         Ok(0) => DEFAULT_PAGE,
         Ok(size) => size.min(LARGEST_PAGE),
@@ -32,29 +34,32 @@ pub(super) fn answer(
             return Err(report.status(&error));
         }
     };
+    let principal = principal::of(extensions).map_err(|error| report.status(&error))?;
+    let policy = principal.policy();
     // The token is the last id of the page before, so a page stays right when models are added.
     let mut rest = live
         .catalog
         .models()
         .filter(|entry| request.family.is_empty() || entry.adapter.family() == request.family)
         .filter(|entry| entry.model.id.as_str() > request.page_token.as_str())
+        .filter_map(|entry| Some((entry, entry.allowed(policy)?)))
         .peekable();
-    let models: Vec<_> = rest.by_ref().take(size).map(message).collect();
+    let models: Vec<_> = rest.by_ref().take(size).map(|(entry, profiles)| message(entry, profiles)).collect();
     let more = rest.peek().is_some();
     let next_page_token =
         models.last().filter(|_| more).map(|last| last.model_id.clone()).unwrap_or_default();
     Ok(Response::new(ListModelsResponse { models, next_page_token }))
 }
 
-/// A row of the catalogue as a message.
-pub(super) fn message(entry: &Arc<Entry>) -> Model {
+/// A row of the catalogue as a message, with those inference profiles that are shown.
+pub(super) fn message(entry: &Arc<Entry>, inference_profiles: Vec<String>) -> Model {
     let model = &entry.model;
     let can = |capability| model.can(capability);
     Model {
         model_id: model.id.clone(),
         family: entry.adapter.family().to_owned(),
         provider: model.provider.clone(),
-        inference_profiles: model.profile_ids().collect(),
+        inference_profiles,
         on_demand: model.on_demand,
         limits: Some(ModelLimits {
             max_input_tokens: model.limits.max_input_tokens.unwrap_or_default(),

@@ -13,9 +13,13 @@ use crate::error::Error;
 /// Fills `Call::targets`. An id that the catalogue does not know ends here, before anything is paid.
 pub fn resolve(catalog: Arc<Catalog>, home: Home) -> impl Layer<CallService, Service = CallService> + Clone {
     layer(move |inside, mut call| {
+        let principal = call.principal.clone();
+        let policy = principal.policy();
         let choice = match *call.request {
-            Request::Converse(_) | Request::Invoke(_) => catalog.choose(&call.model_asked, &home),
-            Request::CountTokens(_) => catalog.resolve_bare(&call.model_asked, &home).map(Choice::from),
+            Request::Converse(_) | Request::Invoke(_) => catalog.choose_for(policy, &call.model_asked, &home),
+            Request::CountTokens(_) => {
+                catalog.resolve_bare_for(policy, &call.model_asked, &home).map(Choice::from)
+            }
             Request::ApplyGuardrail(_) => catalog.region_only(&home).map(Choice::from),
         };
         let choice = choice.map(|choice| with_fallbacks(choice, &mut call, &catalog, &home));
@@ -43,7 +47,7 @@ fn with_fallbacks(choice: Choice, call: &mut Call, catalog: &Catalog, home: &Hom
     }
     let mut targets = choice.targets.to_vec();
     for (at, id) in &asked {
-        match catalog.choose(id, home) {
+        match catalog.choose_for(call.principal.policy(), id, home) {
             // Behind the choice they come in their order: weights are for the choice itself.
             Ok(more) => {
                 targets.extend(more.targets.iter().map(|target| Target { weight: 0, ..target.clone() }))

@@ -63,7 +63,7 @@ impl Drop for Seat {
 }
 
 /// One owner has a whole /64 of IPv6, and one address of IPv4.
-fn one_owner(address: IpAddr) -> IpAddr {
+pub(super) fn one_owner(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         v4 @ IpAddr::V4(_) => v4,

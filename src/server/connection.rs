@@ -20,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt;
 
+use super::caps::one_owner;
 use super::flood::Metered;
 use super::watch::{Verdict, Watch};
 use crate::call::Clocks;
 use crate::config::ServerSettings;
 use crate::edge::HttpService;
 use crate::memory::{Level, Pressure};
+use crate::principal::Peer;
 
 /// Bytes of an HTTP/2 stream that a client may send ahead.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -140,12 +142,18 @@ impl Host {
     }
 
     /// Serves one connection to its end.
+    ///
+    /// Its requests carry who is at the other end: the address, and the certificate that TLS has verified.
     pub(super) async fn serve(&self, stream: TcpStream, client: IpAddr, tls: Option<Arc<ServerConfig>>) {
         let open_by = Instant::now() + self.rules.handshake;
         let served = match tls {
-            None => self.speak(stream, open_by).await,
+            None => self.speak(stream, Peer::new(one_owner(client), None), open_by).await,
             Some(config) => match timeout_at(open_by, TlsAcceptor::from(config).accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream, open_by).await,
+                Ok(Ok(stream)) => {
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let peer = Peer::new(one_owner(client), shown);
+                    self.speak(stream, peer, open_by).await
+                }
                 Ok(Err(error)) => Err(Cut::Tls(error)),
                 Err(_) => Err(Cut::Handshake),
             },
@@ -163,12 +171,14 @@ impl Host {
     async fn speak(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
         open_by: Instant,
     ) -> Result<(), Cut> {
         let watch = Watch::new();
         let io = TokioIo::new(Metered::new(stream, Arc::clone(&watch)));
         let (service, watched) = (self.service.clone(), Arc::clone(&watch));
-        let service = service_fn(move |request: http::Request<Incoming>| {
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
             let stream = watched.stream();
             let answer = service.clone().oneshot(request.map(Body::new));
             async move { Ok::<_, Infallible>(answer.await?.map(|body| stream.body(body))) }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 
 /// An authority whose certificates others may trust.
 pub struct Authority {
@@ -30,8 +30,15 @@ impl Authority {
 
     /// A certificate for `localhost` under this name.
     pub fn signs(&self, name: &str) -> Identity {
+        self.signs_for(name, &["localhost"], &[])
+    }
+
+    /// A certificate under this common name, for these names of DNS and these URIs.
+    pub fn signs_for(&self, name: &str, dns: &[&str], uris: &[&str]) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(dns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())));
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Identity { certificate, key: key.serialize_pem() }

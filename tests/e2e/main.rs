@@ -29,6 +29,7 @@ mod bad_requests_cost_nothing;
 
 mod both_routes_answer_alike;
 mod both_routes_do_everything;
+mod callers_are_known;
 mod calls_find_a_target;
 mod connections_are_bounded;
 mod content_stays_private;
@@ -53,6 +54,7 @@ mod settings_are_reloaded;
 mod shutdown_lets_calls_end;
 mod slow_readers_are_borne;
 mod streams_end_truthfully;
+mod tenants_have_policies;
 mod the_call_report_tells;
 mod the_command_line_works;
 mod the_edge_speaks_grpc;

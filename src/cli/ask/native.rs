@@ -10,12 +10,12 @@ use bedrock_inference_proto::v1::{
 };
 use bytes::Bytes;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::super::{Failure, show};
+use super::service::Connection;
 
 /// Prints the answer to the body in this file: streamed, where the model can.
-pub(super) async fn run(channel: Channel, model: &str, body: &Path, json: bool) -> Result<(), Failure> {
+pub(super) async fn run(channel: Connection, model: &str, body: &Path, json: bool) -> Result<(), Failure> {
     let body = std::fs::read(body).map_err(|error| Failure::usage(format!("{}: {error}", body.display())))?;
     // A picture is one body of several megabytes.
     let client = InferenceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
@@ -27,14 +27,14 @@ pub(super) async fn run(channel: Channel, model: &str, body: &Path, json: bool) 
 }
 
 /// Whether the model can stream; embeddings, rerank and image models cannot.
-async fn streams(channel: Channel, model: &str) -> Result<bool, Failure> {
+async fn streams(channel: Connection, model: &str) -> Result<bool, Failure> {
     let request = GetModelRequest { model_id: model.to_owned() };
     let found = ModelsClient::new(channel).get_model(request).await.map_err(failed)?.into_inner();
     Ok(found.model.and_then(|model| model.capabilities).is_some_and(|capabilities| capabilities.streaming))
 }
 
 async fn whole(
-    mut client: InferenceClient<Channel>,
+    mut client: InferenceClient<Connection>,
     model: &str,
     body: Bytes,
     json: bool,
@@ -57,7 +57,7 @@ async fn whole(
 }
 
 async fn stream(
-    mut client: InferenceClient<Channel>,
+    mut client: InferenceClient<Connection>,
     model: &str,
     body: Bytes,
     json: bool,

@@ -1,10 +1,16 @@
 //! Which service is asked, and how it is reached.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Status};
 
 use crate::cli::{Failure, program};
+use crate::config::API_KEY;
 
 /// Which service is asked.
 #[derive(Debug, clap::Args)]
@@ -21,11 +27,50 @@ pub(super) struct Service {
     /// Its private key (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// API key, where the service knows tenants; better in the environment than on the command line
+    #[arg(long, value_name = "KEY", env = API_KEY, hide_env_values = true)]
+    api_key: Option<Secret>,
+}
+
+/// An API key as it was given.
+#[derive(Clone)]
+struct Secret(MetadataValue<Ascii>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = &'static str;
+
+    fn from_str(key: &str) -> Result<Self, Self::Err> {
+        let mut value = MetadataValue::from_str(&format!("Bearer {key}")).map_err(|_| "no API key")?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+/// A channel whose calls bring the API key along.
+pub(super) type Connection = InterceptedService<Channel, Credential>;
+
+/// Puts the API key into each call, where there is one.
+#[derive(Debug, Clone)]
+pub(super) struct Credential(Option<Secret>);
+
+impl Interceptor for Credential {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(Secret(key)) = &self.0 {
+            request.metadata_mut().insert("authorization", key.clone());
+        }
+        Ok(request)
+    }
 }
 
 impl Service {
     /// Opens a channel to it.
-    pub(super) async fn connect(&self) -> Result<Channel, Failure> {
+    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let endpoint = &self.endpoint;
         let url = Endpoint::from_shared(endpoint.clone()).ok();
         let url = url.map(|url| (url.uri().scheme_str().map(str::to_owned), url));
@@ -39,14 +84,15 @@ impl Service {
                 return Err(Failure::usage(format!("--endpoint {endpoint:?} {what}")));
             }
         };
-        url.tcp_nodelay(true).connect().await.map_err(|error| {
+        let channel = url.tcp_nodelay(true).connect().await.map_err(|error| {
             let causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
             let cause = causes.last().map(ToString::to_string).unwrap_or_default();
             Failure::run(format!(
                 "nobody answers at {endpoint} ({cause}); start one with `{} serve --upstream emulator`",
                 program()
             ))
-        })
+        })?;
+        Ok(InterceptedService::new(channel, Credential(self.api_key.clone())))
     }
 
     fn tls(&self) -> Result<ClientTlsConfig, Failure> {

@@ -44,12 +44,20 @@ impl Voice {
     ) {
         self.note(&format!("bedrock-inference {} listens on {addr}", env!("CARGO_PKG_VERSION")));
         self.note(&upstream(settings, region, emulator));
+        let public = !addr.ip().is_loopback() && settings.server.tls.certificate.is_none();
+        if public && !settings.tenants.is_empty() {
+            self.note("WARNING: API keys travel in plain text, and whoever is between reads them: configure server.tls");
+        }
         let who = match (&settings.server.tls.client_ca, addr.ip().is_loopback()) {
             (Some(_), _) => "everyone with a certificate of the client authority",
             (None, true) => "every process on this machine",
             (None, false) => "everyone who reaches it",
         };
-        self.note(&format!("no tenants are configured: {who} calls as tenant `local`"));
+        match settings.tenants.len() {
+            0 => self.note(&format!("no tenants are configured: {who} calls as tenant `local`")),
+            1 => self.note("1 tenant may call"),
+            count => self.note(&format!("{count} tenants may call")),
+        }
         if self.0 == LogFormat::Text {
             self.note(&examples(addr, &settings.server.tls));
         }

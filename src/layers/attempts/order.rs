@@ -105,17 +105,18 @@ mod tests {
 
     use super::*;
     use crate::call::{Asked, Report};
+    use crate::config::Settings;
     use crate::error::{Error, Reason};
-    use crate::principal::Authenticator;
+    use crate::principal::{Authenticator, Peer};
 
     fn target(region: &str, weight: u32) -> Target {
         Target { weight, ..Target::region_only(region) }
     }
 
     fn call(request: ConverseRequest, session: Option<&str>) -> Result<Call, Error> {
-        let principal = Authenticator::trusting(([127, 0, 0, 1], 0).into(), false)
+        let principal = Authenticator::new(&Settings::default(), ([127, 0, 0, 1], 0).into())
             .map_err(|error| Error::new(Reason::Panic, error))?
-            .authenticate(&http::HeaderMap::new())?;
+            .authenticate(&mut http::HeaderMap::new(), &Peer::default())?;
         let options = CallOptions { session_id: session.map(str::to_owned), ..CallOptions::default() };
         let request = ConverseRequest { model_id: Some("x".to_owned()), options: Some(options), ..request };
         let report = Report::begin(Instant::now());

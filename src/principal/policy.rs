@@ -1,0 +1,59 @@
+//! What a tenant may do.
+
+use crate::config::{GuardrailSettings, TenantSettings};
+
+/// What a tenant may do. The default is everything.
+#[derive(Debug, Default)]
+pub struct Policy {
+    models: Option<Vec<String>>,
+    methods: Option<Vec<String>>,
+    max_output_tokens: Option<i32>,
+    guardrail: Option<GuardrailSettings>,
+}
+
+impl From<&TenantSettings> for Policy {
+    fn from(settings: &TenantSettings) -> Self {
+        Self {
+            models: settings.models.clone(),
+            methods: settings.methods.clone(),
+            max_output_tokens: settings.max_output_tokens,
+            guardrail: settings.guardrail.clone(),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether some models may not be called.
+    #[must_use]
+    pub fn restricts_models(&self) -> bool {
+        self.models.is_some()
+    }
+
+    /// Whether a model may be called that has this name: its base id, its inference profile's, or an alias.
+    #[must_use]
+    pub fn allows_model(&self, name: &str) -> bool {
+        let fits = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == pattern,
+        };
+        self.models.as_ref().is_none_or(|models| models.iter().any(fits))
+    }
+
+    /// Whether this RPC may be called.
+    #[must_use]
+    pub fn allows_method(&self, name: &str) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.iter().any(|method| method == name))
+    }
+
+    /// The most tokens of an answer; `None` for as many as the model gives.
+    #[must_use]
+    pub fn max_output_tokens(&self) -> Option<i32> {
+        self.max_output_tokens
+    }
+
+    /// The guardrail that judges every call; `None` for the caller's own choice.
+    #[must_use]
+    pub fn guardrail(&self) -> Option<&GuardrailSettings> {
+        self.guardrail.as_ref()
+    }
+}
