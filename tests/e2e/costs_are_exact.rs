@@ -170,6 +170,19 @@ async fn the_tier_that_bedrock_reports_is_charged() {
     }
 }
 
+/// What an attempt may have cost that told no usage is not made up, but told.
+#[tokio::test]
+async fn an_attempt_that_may_have_been_billed_is_told() {
+    let stage = Stage::open_with(|settings| settings.retry.attempts = 3).await;
+    for (fault, told) in [("InternalServerException", true), ("ThrottlingException", false)] {
+        stage.emulator.script(fault.parse().unwrap());
+        let report = unary(&stage, ask(NOVA, "hi")).await;
+        assert_eq!(report.attempts.len(), 2, "{fault}");
+        agrees(&report, NOVA_US, fault);
+        assert_eq!(warned(&report, WarningKind::CostIncomplete), told, "{fault}: {:?}", report.warnings);
+    }
+}
+
 /// I17: a model without a price is called with a warning, or refused before anything is sent.
 #[tokio::test]
 async fn a_model_without_a_price_is_never_guessed() {

@@ -35,6 +35,15 @@ async fn the_verdict_comes_with_assessments_usage_and_a_report() {
         let units = [usage.topic_policy_units, usage.sensitive_information_policy_units];
         assert!(units.iter().flatten().sum::<i32>() > 0, "{text}");
         let report = verdict.call.unwrap();
+        // 0.15 USD for a thousand units of topics and of content, 0.10 of personal data and of grounding.
+        let by_thousand = [
+            (usage.topic_policy_units, 150_000_000),
+            (usage.content_policy_units, 150_000_000),
+            (usage.sensitive_information_policy_units, 100_000_000),
+            (usage.contextual_grounding_policy_units, 100_000_000),
+        ];
+        let bill: i64 = by_thousand.iter().map(|(units, pico)| i64::from(units.unwrap_or(0)) * pico).sum();
+        assert_eq!(report.cost.as_ref().map(|cost| cost.pico_usd), Some(bill), "{text}");
         assert_eq!(report.attempts.len(), 1, "{text}");
         assert_eq!((report.region.as_str(), report.model.as_str()), ("us-east-1", ""), "{text}");
     }
