@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
@@ -83,7 +84,9 @@ impl Stage {
 
     /// Why the service does not start.
     pub async fn refused(change: impl FnOnce(&mut Settings)) -> String {
-        Raised::on("", change, |bedrock| bedrock).await.service.await.unwrap().unwrap_err().to_string()
+        let service = Raised::on("", change, |bedrock| bedrock).await.service;
+        let ended = timeout(Duration::from_secs(10), service).await.expect("it has started");
+        ended.unwrap().unwrap_err().to_string()
     }
 
     /// On the upstream at this URL, or on the emulator where it is empty.

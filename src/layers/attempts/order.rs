@@ -107,16 +107,26 @@ mod tests {
     use crate::call::{Asked, Report};
     use crate::config::Settings;
     use crate::error::{Error, Reason};
-    use crate::principal::{Authenticator, Peer};
+    use crate::principal::{ApiKey, Authenticator, Peer, Principal};
 
     fn target(region: &str, weight: u32) -> Target {
         Target { weight, ..Target::region_only(region) }
     }
 
+    /// Who sends this key, where there is one.
+    fn principal(settings: &Settings, key: Option<&ApiKey>) -> Result<Principal, Error> {
+        let broken = |error: String| Error::new(Reason::Panic, error);
+        let mut headers = http::HeaderMap::new();
+        if let Some(key) = key {
+            let value = key.reveal().parse().map_err(|_| broken("a key is no header".to_owned()))?;
+            headers.insert("x-api-key", value);
+        }
+        let listener = ([127, 0, 0, 1], 0).into();
+        Authenticator::new(settings, listener).map_err(broken)?.authenticate(&mut headers, &Peer::default())
+    }
+
     fn call(request: ConverseRequest, session: Option<&str>) -> Result<Call, Error> {
-        let principal = Authenticator::new(&Settings::default(), ([127, 0, 0, 1], 0).into())
-            .map_err(|error| Error::new(Reason::Panic, error))?
-            .authenticate(&mut http::HeaderMap::new(), &Peer::default())?;
+        let principal = principal(&Settings::default(), None)?;
         let options = CallOptions { session_id: session.map(str::to_owned), ..CallOptions::default() };
         let request = ConverseRequest { model_id: Some("x".to_owned()), options: Some(options), ..request };
         let report = Report::begin(Instant::now());
@@ -165,6 +175,29 @@ mod tests {
             first += usize::from(found.first() == Some(&0));
         }
         assert!((690..810).contains(&first), "{first} of 1000");
+        Ok(())
+    }
+
+    #[test]
+    fn tenants_with_the_same_session_go_their_own_ways() -> Result<(), Error> {
+        let broken = |error: String| Error::new(Reason::Panic, error);
+        let keys = [ApiKey::new().map_err(broken)?, ApiKey::new().map_err(broken)?];
+        let tenants = keys.iter().zip(["one", "other"]).map(|(key, name)| {
+            let hash: String = key.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("[tenants.{name}]\nkeys = [{{ id = {:?}, sha256 = {hash:?} }}]\n", key.id())
+        });
+        let settings = Settings::parse(Some(&tenants.collect::<String>())).map_err(broken)?;
+        let mut apart = 0;
+        for session in 0..200 {
+            let call = call(ConverseRequest::default(), Some(&session.to_string()))?;
+            let of = |key| {
+                Ok::<_, Error>(order(&Call { principal: principal(&settings, Some(key))?, ..call.clone() }))
+            };
+            let [one, other] = &keys;
+            apart += usize::from(of(one)? != of(other)?);
+        }
+        // Each goes one way in three of four.
+        assert!((40..120).contains(&apart), "{apart} of 200");
         Ok(())
     }
 

@@ -84,7 +84,10 @@ async fn all_are_tried_before_one_is_tried_again() {
     }
     let (report, _) = call(&world, ask(ALIAS, "hello")).await;
     let down = "UPSTREAM_UNAVAILABLE";
-    assert_eq!(rows(&report), [(EAST, down), (WEST, down), (NORTH, down), (EAST, "OK")]);
+    let rows = rows(&report);
+    assert_eq!(rows[..3], [(EAST, down), (WEST, down), (NORTH, down)]);
+    // Whichever has the shortest wait.
+    assert!(matches!(rows[3..], [(_, "OK")]), "{rows:?}");
 }
 
 /// U17: what AWS may be answering is called a second time for those who pay twice, and not a third time.

@@ -1,13 +1,10 @@
 //! Residency: calls reach only the regions and geographies that the operator allows.
 
-use std::time::Duration;
-
 use bedrock_inference::config::{Settings, UnknownModels};
 use bedrock_inference_proto::v1::{
     ApplyGuardrailRequest, CallOptions, ConverseTokensRequest, CountTokensInput, CountTokensRequest,
     count_tokens_input,
 };
-use tokio::time::timeout;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -95,27 +92,22 @@ async fn everything_is_held_to_it() {
     assert_eq!(world.started(), [0; 3]);
 }
 
-/// Why the service does not start.
-async fn refused(change: impl FnOnce(&mut Settings)) -> String {
-    timeout(Duration::from_secs(10), Stage::refused(change)).await.expect("it has started")
-}
-
 /// What the configuration itself forbids is told at start.
 #[tokio::test]
 async fn an_alias_that_would_leave_keeps_the_service_from_starting() {
-    let told = refused(|settings| {
+    let told = Stage::refused(|settings| {
         settings.residency = vec![EAST.to_owned()];
         settings.aliases.insert(ALIAS.to_owned(), alias(NOVA, &[(EAST, None), (WEST, None)]));
     })
     .await;
     assert!(told.contains("aliases.assistant.targets[1]") && told.contains("us-west-2"), "{told}");
-    let told = refused(|settings| {
+    let told = Stage::refused(|settings| {
         settings.residency = vec!["eu".to_owned(), WEST.to_owned()];
         let profile = format!("eu.{CLAUDE}");
         settings.aliases.insert(ALIAS.to_owned(), alias(&profile, &[(WEST, None), (EAST, None)]));
     })
     .await;
     assert!(told.contains("targets[1].model: the region us-east-1 would be called"), "{told}");
-    let told = refused(|settings| settings.residency = vec!["Europe".to_owned()]).await;
+    let told = Stage::refused(|settings| settings.residency = vec!["Europe".to_owned()]).await;
     assert!(told.contains("residency: \"Europe\" is neither a region"), "{told}");
 }
