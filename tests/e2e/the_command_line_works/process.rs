@@ -129,12 +129,17 @@ impl Running {
         self.says_one_of(&[text])
     }
 
-    /// Waits for a line that holds one of these texts.
+    /// Waits for a line that holds one of these texts. Standard output and standard error have no common order, so
+    /// it may have come before the address.
     pub fn says_one_of(&self, texts: &[&str]) -> String {
+        let holds = |line: &str| texts.iter().any(|text| line.contains(text));
+        if let Some(line) = self.greeting.iter().find(|line| holds(line)) {
+            return line.clone();
+        }
         loop {
             let line = self.lines.recv_timeout(LIMIT);
             let line = line.unwrap_or_else(|_| panic!("it never said {texts:?}"));
-            if texts.iter().any(|text| line.contains(text)) {
+            if holds(&line) {
                 return line;
             }
         }
