@@ -36,7 +36,7 @@ impl Catalog {
             return self.resolve_bare(asked, home);
         }
         if self.aliases.contains_key(asked) {
-            return self.choose_for(policy, asked, home)?.first().map(|first| first.clone().bare());
+            return self.bare(&self.choose_for(policy, asked, home)?);
         }
         self.check(policy, asked)?;
         self.resolve_bare(asked, home).map_err(hidden)
@@ -130,5 +130,22 @@ mod tests {
         ] {
             assert_eq!(reaches(patterns, asked), expected, "{patterns:?} {asked}");
         }
+    }
+
+    /// A profile may be within the residency where its region is not.
+    #[test]
+    fn counting_by_an_alias_is_held_to_the_residency_under_any_policy() -> Result<(), String> {
+        let home = Home { region: "us-east-1".to_owned(), geography: Some("global".to_owned()) };
+        let residency = super::super::Residency::new(&["global".to_owned()])?;
+        let catalog = Catalog::built_in()?.within(residency);
+        let catalog = catalog.with_aliases(&std::collections::BTreeMap::new(), &home)?;
+        let own = ["balanced", "global.*"].map(|pattern| Some(vec![pattern.to_owned()]));
+        for models in own.into_iter().chain([None]) {
+            let policy = Policy::from(&TenantSettings { models, ..TenantSettings::default() });
+            assert!(catalog.choose_for(&policy, "balanced", &home).is_ok());
+            let counted = catalog.resolve_bare_for(&policy, "balanced", &home);
+            assert_eq!(counted.map(drop).map_err(|error| error.reason), Err(Reason::RegionNotAllowed));
+        }
+        Ok(())
     }
 }

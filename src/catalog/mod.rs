@@ -128,8 +128,7 @@ impl Catalog {
     /// of a model that is not sold in the home geography, `REGION_NOT_ALLOWED` for what residency forbids.
     pub fn resolve(&self, asked: &str, home: &Home) -> Result<Target, Error> {
         let (entry, id) = self.find(asked)?;
-        let target = Target::new(entry, asked, &id, home)?;
-        self.residency.check(&target).map(|()| target)
+        self.residency.hold(Target::new(entry, asked, &id, home)?)
     }
 
     /// The home region, for what needs no model.
@@ -137,8 +136,7 @@ impl Catalog {
     /// # Errors
     /// `REGION_NOT_ALLOWED` where residency forbids it.
     pub fn region_only(&self, home: &Home) -> Result<Target, Error> {
-        let target = Target::region_only(&home.region);
-        self.residency.check(&target).map(|()| target)
+        self.residency.hold(Target::region_only(&home.region))
     }
 
     /// What counting tokens by this id or alias reaches: the bare id of the first choice, whatever the model is
@@ -147,14 +145,16 @@ impl Catalog {
     /// # Errors
     /// `MODEL_NOT_FOUND` for an id that is not in the catalogue, `REGION_NOT_ALLOWED` for what residency forbids.
     fn resolve_bare(&self, asked: &str, home: &Home) -> Result<Target, Error> {
-        let target = match self.aliases.get(asked) {
-            Some(choice) => choice.first()?.clone().bare(),
-            None => {
-                let (entry, id) = self.find(asked)?;
-                Target::in_region(entry, asked, &id, home)
-            }
-        };
-        self.residency.check(&target).map(|()| target)
+        if let Some(choice) = self.aliases.get(asked) {
+            return self.bare(choice);
+        }
+        let (entry, id) = self.find(asked)?;
+        self.residency.hold(Target::in_region(entry, asked, &id, home))
+    }
+
+    /// The first choice by its bare id, which is called in its region whatever profile answers are sold through.
+    fn bare(&self, choice: &Choice) -> Result<Target, Error> {
+        self.residency.hold(choice.first()?.clone().bare())
     }
 
     fn find<'a>(&self, asked: &'a str) -> Result<(Arc<Entry>, ModelId<'a>), Error> {

@@ -44,11 +44,11 @@ impl Residency {
     /// # Errors
     /// `REGION_NOT_ALLOWED`, saying what would be reached and what may be. Of ids that the catalogue does not
     /// know it cannot be said what they reach.
-    pub(super) fn check(&self, target: &Target) -> Result<(), Error> {
+    pub(super) fn hold(&self, target: Target) -> Result<Target, Error> {
         if self.0.is_empty() {
-            return Ok(());
+            return Ok(target);
         }
-        let Target { model_id, region, inference_profile, .. } = target;
+        let Target { model_id, region, inference_profile, .. } = &target;
         let profile = inference_profile.as_deref();
         let geography = profile.and_then(|profile| profile.split('.').next());
         let reached = if target.entry.as_ref().is_some_and(|entry| !entry.known) {
@@ -58,7 +58,7 @@ impl Residency {
         } else if !self.calls(region, profile.is_some()) {
             format!("the region {region} would be called")
         } else {
-            return Ok(());
+            return Ok(target);
         };
         let allowed = self.0.join(", ");
         Err(Error::new(
