@@ -157,6 +157,17 @@ impl Call {
         Self { request: Arc::new(request), ..self.clone() }
     }
 
+    /// Keeps the targets that nothing speaks against, `against` saying what for each of them; the report names the
+    /// others.
+    pub fn keep(&mut self, against: impl IntoIterator<Item = Option<String>>) {
+        let judged = self.targets.iter().zip(against);
+        let kept = judged.filter(|(target, against)| {
+            against.iter().for_each(|why| self.report.left_out(target, why));
+            against.is_none()
+        });
+        self.targets = kept.map(|(target, _)| target.clone()).collect();
+    }
+
     /// The target that an attempt is for.
     ///
     /// # Errors

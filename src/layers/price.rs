@@ -31,24 +31,13 @@ fn keep_priced(call: &mut Call, prices: &Prices) -> Result<(), Error> {
         return Ok(());
     }
     let service = call.request.service();
-    let (mut kept, mut left_out) = (Vec::with_capacity(call.targets.len()), Vec::new());
-    for target in call.targets.iter() {
-        match prices.of(target, &service) {
-            Ok(_) => kept.push(target.clone()),
-            Err(why) => left_out.push((target, why)),
-        }
+    let unknown: Vec<_> = call.targets.iter().map(|target| prices.of(target, &service).err()).collect();
+    if let Some(Some(why)) = unknown.first().filter(|_| unknown.iter().all(Option::is_some)) {
+        let context = format!("{why}, and the operator lets nothing pass without one");
+        return Err(Error::new(Reason::ModelNotPriced, context));
     }
-    match left_out.first() {
-        None => return Ok(()),
-        Some((_, why)) if kept.is_empty() => {
-            let context = format!("{why}, and the operator lets nothing pass without one");
-            return Err(Error::new(Reason::ModelNotPriced, context));
-        }
-        Some(_) => {}
+    if unknown.iter().any(Option::is_some) {
+        call.keep(unknown.iter().map(|why| why.as_ref().map(ToString::to_string)));
     }
-    for (target, why) in &left_out {
-        call.report.left_out(target, &why.to_string());
-    }
-    call.targets = kept.into();
     Ok(())
 }

@@ -27,22 +27,12 @@ pub fn validate() -> impl Layer<CallService, Service = CallService> + Clone {
             return Err(refusal(mistakes));
         }
         if refused.iter().any(|own| !own.is_empty()) {
-            call.targets = fitting(&call, &refused);
+            let first =
+                |own: &Vec<Violation>| own.first().map(|own| format!("{} {}", own.path, own.description));
+            call.keep(refused.iter().map(first));
         }
         inside.oneshot(call).await
     })
-}
-
-/// The targets of which nothing is refused; the report names the others.
-fn fitting(call: &Call, refused: &[Vec<Violation>]) -> Arc<[Target]> {
-    let judged = call.targets.iter().zip(refused);
-    let fitting = judged.filter(|(target, own)| {
-        if let Some(first) = own.first() {
-            call.report.left_out(target, &format!("{} {}", first.path, first.description));
-        }
-        own.is_empty()
-    });
-    fitting.map(|(target, _)| target.clone()).collect()
 }
 
 /// What each target is known to refuse of a call. Neighbours of one model are judged once.
