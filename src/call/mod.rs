@@ -1,5 +1,6 @@
 //! One call on its way through the service.
 
+mod bound;
 mod clocks;
 mod mistakes;
 mod options;
@@ -21,6 +22,7 @@ use crate::error::{Error, Reason};
 use crate::principal::Principal;
 use crate::service::Shared;
 
+pub use bound::{Bound, limits_output};
 pub use clocks::Clocks;
 pub use mistakes::refusal;
 pub use options::fallback_path;

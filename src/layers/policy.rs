@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bedrock_inference_adapters::contract::{Capability, ConverseCall};
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{ConverseStreamRequest, GuardrailStreamConfiguration};
-use prost_types::value::Kind;
 use tower::{Layer, ServiceExt};
 
 use super::layer;
-use crate::call::{Call, CallService, InvokeCall, Request};
+use crate::call::{Call, CallService, InvokeCall, Request, limits_output};
 use crate::config::GuardrailSettings;
 use crate::error::{Error, Reason};
 
@@ -72,7 +71,7 @@ fn cap(request: &mut ConverseStreamRequest, most: i32, call: &Call, mistakes: &m
     if request
         .additional_model_request_fields
         .as_ref()
-        .is_some_and(|fields| counts_tokens(fields.kind.as_ref()))
+        .is_some_and(|fields| limits_output(fields.kind.as_ref()))
         || request.additional_model_request_fields_text.is_some()
     {
         mistakes.push(mistake(
@@ -96,17 +95,6 @@ fn cap(request: &mut ConverseStreamRequest, most: i32, call: &Call, mistakes: &m
             let limits = limits.filter_map(|limit| i32::try_from(limit).ok());
             config.max_tokens = Some(limits.fold(most, i32::min));
         }
-    }
-}
-
-/// Whether a member at any depth may be a family's own name for the most output tokens, such as `max_gen_len`.
-fn counts_tokens(value: Option<&Kind>) -> bool {
-    match value {
-        Some(Kind::StructValue(members)) => members.fields.iter().any(|(name, value)| {
-            name.to_ascii_lowercase().contains("max") || counts_tokens(value.kind.as_ref())
-        }),
-        Some(Kind::ListValue(list)) => list.values.iter().any(|value| counts_tokens(value.kind.as_ref())),
-        _ => false,
     }
 }
 

@@ -26,6 +26,7 @@ mod a_panic_ends_one_call;
 mod attempts_are_repeated;
 mod aws_json_works_as_it_stands;
 mod bad_requests_cost_nothing;
+mod bounds_hold;
 
 mod both_routes_answer_alike;
 mod both_routes_do_everything;

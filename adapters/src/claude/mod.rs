@@ -13,6 +13,8 @@ mod reply;
 mod stream;
 mod usage;
 
+use serde::Deserialize;
+
 use crate::contract::{
     AdapterError, Capability, ConverseCall, Encoded, Family, Model, ModelAdapter, Refusals, UsageMeter,
 };
@@ -40,9 +42,21 @@ impl ModelAdapter for ClaudeAdapter {
         Ok(Encoded { wire, decoder })
     }
 
+    fn asked_output(&self, model: &Model, body: &[u8]) -> Option<i64> {
+        let asked: Asked = serde_json::from_slice(body).ok()?;
+        if speaks_messages(model) { asked.max_tokens } else { asked.max_tokens_to_sample }
+    }
+
     fn meter(&self, model: &Model) -> Box<dyn UsageMeter> {
         Box::new(ClaudeMeter::new(model.can(Capability::PromptCaching)))
     }
+}
+
+/// The limits of a native body: of the messages format, and of completions.
+#[derive(Deserialize)]
+struct Asked {
+    max_tokens: Option<i64>,
+    max_tokens_to_sample: Option<i64>,
 }
 
 /// Claude 1, 2 and Instant know only text completions, and some models are not to be had with InvokeModel.

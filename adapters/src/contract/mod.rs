@@ -76,6 +76,10 @@ pub trait ModelAdapter: Debug + Send + Sync {
     /// goes by Converse, unless its caller insists on the native route.
     fn encode(&self, model: &Model, call: &ConverseCall) -> Result<Encoded, AdapterError>;
 
+    /// The most output tokens that a native body asks for, under the family's own name for it; `None` where it
+    /// leaves that to the model, says it twice, or cannot be read.
+    fn asked_output(&self, model: &Model, body: &[u8]) -> Option<i64>;
+
     /// Reads the usage of a raw native reply or stream, which otherwise passes as it is.
     fn meter(&self, model: &Model) -> Box<dyn UsageMeter>;
 }

@@ -2,6 +2,8 @@
 
 mod meter;
 
+use serde::Deserialize;
+
 use crate::contract::{
     AdapterError, ConverseCall, Encoded, Family, Model, ModelAdapter, Refusals, UsageMeter,
 };
@@ -29,7 +31,27 @@ impl ModelAdapter for GenericAdapter {
         Err(Refusals::only("modelId", description))
     }
 
+    fn asked_output(&self, model: &Model, body: &[u8]) -> Option<i64> {
+        let asked: Asked = serde_json::from_slice(body).ok()?;
+        let one = match model.provider.as_str() {
+            "meta" => asked.max_gen_len,
+            // Of two names, nobody has said which one wins.
+            "openai" | "qwen" | "mistral" | "deepseek" => asked.max_tokens.max(asked.max_completion_tokens),
+            _ => None,
+        };
+        Some(one?.saturating_mul(asked.n.unwrap_or(1)))
+    }
+
     fn meter(&self, _: &Model) -> Box<dyn UsageMeter> {
         Box::new(GenericMeter::default())
     }
+}
+
+/// The limits of native bodies, Llama's and those of OpenAI's form, and how many answers there shall be.
+#[derive(Deserialize)]
+struct Asked {
+    max_gen_len: Option<i64>,
+    max_tokens: Option<i64>,
+    max_completion_tokens: Option<i64>,
+    n: Option<i64>,
 }

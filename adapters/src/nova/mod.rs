@@ -5,6 +5,8 @@ mod encode;
 mod meter;
 mod stream;
 
+use serde::Deserialize;
+
 use crate::contract::{
     AdapterError, Capability, ConverseCall, Encoded, Family, Model, ModelAdapter, UsageMeter,
 };
@@ -28,9 +30,26 @@ impl ModelAdapter for NovaAdapter {
         Ok(Encoded { wire, decoder: Box::new(NovaDecoder::new(caches(model))) })
     }
 
+    fn asked_output(&self, _: &Model, body: &[u8]) -> Option<i64> {
+        serde_json::from_slice::<Asked>(body).ok()?.config?.max_tokens
+    }
+
     fn meter(&self, model: &Model) -> Box<dyn UsageMeter> {
         Box::new(NovaMeter::new(caches(model)))
     }
+}
+
+/// The limit of a native body.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(rename = "inferenceConfig")]
+    config: Option<AskedConfig>,
+}
+
+#[derive(Deserialize)]
+struct AskedConfig {
+    #[serde(rename = "maxTokens")]
+    max_tokens: Option<i64>,
 }
 
 /// Whether Converse would report cache counts for the model.

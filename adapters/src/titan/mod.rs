@@ -5,6 +5,8 @@ mod encode;
 mod meter;
 mod stream;
 
+use serde::Deserialize;
+
 use crate::contract::{AdapterError, ConverseCall, Encoded, Family, Model, ModelAdapter, UsageMeter};
 use decode::TitanDecoder;
 use meter::TitanMeter;
@@ -26,7 +28,24 @@ impl ModelAdapter for TitanAdapter {
         Ok(Encoded { wire, decoder: Box::new(TitanDecoder::default()) })
     }
 
+    fn asked_output(&self, _: &Model, body: &[u8]) -> Option<i64> {
+        serde_json::from_slice::<Asked>(body).ok()?.config?.max_token_count
+    }
+
     fn meter(&self, _: &Model) -> Box<dyn UsageMeter> {
         Box::new(TitanMeter::default())
     }
+}
+
+/// The limit of a native body.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(rename = "textGenerationConfig")]
+    config: Option<AskedConfig>,
+}
+
+#[derive(Deserialize)]
+struct AskedConfig {
+    #[serde(rename = "maxTokenCount")]
+    max_token_count: Option<i64>,
 }
