@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::charges::{Charge, ChargeEnd, Charges};
 use crate::signature::Signer;
 
 /// The most calls kept; older ones are forgotten.
@@ -17,7 +19,7 @@ const MAX_CALLS: usize = 1_000;
 const MAX_BODY_BYTES: usize = 256 * 1024 * 1024;
 
 /// An operation of the Bedrock Runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Operation {
     /// `POST /model/{modelId}/converse`.
     Converse,
@@ -116,6 +118,7 @@ pub(crate) struct Calls {
 struct Book {
     records: VecDeque<CallRecord>,
     body_bytes: usize,
+    charges: Charges,
     counts: Counts,
     last_number: u64,
     /// Calls up to this number belong to the time before the last reset and are not counted.
@@ -158,12 +161,17 @@ impl Calls {
         self.book().counts
     }
 
+    /// What the calls that have ended used, in the order in which they came.
+    pub(crate) fn charges(&self) -> Vec<Charge> {
+        self.book().charges.settled()
+    }
+
     /// The number of the last call that came.
     pub(crate) fn last_number(&self) -> u64 {
         self.book().last_number
     }
 
-    /// Forgets every record and count. Calls still open will not be counted when they end.
+    /// Forgets every record, charge and count. Calls still open will not be counted when they end.
     pub(crate) fn reset(&self) {
         let mut book = self.book();
         *book = Book { last_number: book.last_number, reset_at: book.last_number, ..Book::default() };
@@ -204,6 +212,12 @@ impl Book {
         self.last_number
     }
 
+    fn charge(&mut self, number: u64, charge: Charge) {
+        if number > self.reset_at {
+            self.charges.add(number, charge);
+        }
+    }
+
     fn end(&mut self, number: u64, end: CallEnd) {
         if number <= self.reset_at {
             return;
@@ -212,6 +226,8 @@ impl Book {
             CallEnd::Aborted => self.counts.aborted += 1,
             CallEnd::Finished | CallEnd::Open => self.counts.finished += 1,
         }
+        let aborted = end == CallEnd::Aborted;
+        self.charges.settle(number, if aborted { ChargeEnd::Aborted } else { ChargeEnd::Finished });
         let first = self.records.front().map_or(u64::MAX, |record| record.number);
         let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
         if let Some(record) = index.and_then(|index| self.records.get_mut(index)) {
@@ -233,6 +249,16 @@ impl OpenCall {
     /// The call's number in the book.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Notes what the call uses. It is on the bill once the call has ended, however it does.
+    pub(crate) fn charge(&self, charge: Charge) {
+        self.calls.book().charge(self.number, charge);
+    }
+
+    /// Notes that a scripted fault spoils the answer, with the exception's name where there is one.
+    pub(crate) fn spoil(&self, exception: Option<String>) {
+        self.calls.book().charges.settle(self.number, ChargeEnd::Failed(exception));
     }
 
     /// Records that the emulator gave all it meant to give.

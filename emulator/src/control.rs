@@ -1,4 +1,4 @@
-//! The emulator's own interface under `/_emulator/`: scripts, mix, pace, credentials, records and counts.
+//! The emulator's own interface under `/_emulator/`: scripts, mix, pace, credentials, records, counts and the bill.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,9 @@ use crate::pace::Pace;
 use crate::reply::{self, JSON, ReplyBody};
 use crate::server::Shared;
 use crate::sts::AssumedRole;
+
+/// One JSON object a line.
+const JSON_LINES: &str = "application/jsonl";
 
 /// `POST /_emulator/script`.
 #[derive(Deserialize)]
@@ -81,6 +84,11 @@ pub(crate) fn answer(shared: &Arc<Shared>, method: &Method, path: &str, body: &[
         (&Method::GET, "roles") => {
             let roles: Vec<Value> = shared.sessions.assumed().iter().map(role).collect();
             Ok(json!({"roles": roles}))
+        }
+        (&Method::GET, "bill") => serde_json::to_value(shared.bill())
+            .map_err(|error| Failure::new("InternalServerException", error.to_string())),
+        (&Method::GET, "invocation-logs") => {
+            return reply::whole(StatusCode::OK, JSON_LINES, shared.invocation_logs(), None);
         }
         (&Method::GET, "calls") => {
             let calls: Vec<Value> = shared.calls.records().iter().map(call).collect();

@@ -130,9 +130,15 @@ impl EventBody {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let mut frame = ready!(self.poll_whole_frame(cx));
         if let (Some(left), Some(Ok(bytes))) = (&mut self.bytes_left, &mut frame) {
+            let cut = bytes.len() > *left;
             bytes.truncate(*left);
             *left -= bytes.len();
-            self.ended |= *left == 0;
+            if *left == 0 && !self.ended {
+                self.ended = true;
+                if cut || self.events.next().is_some() {
+                    self.call.spoil(None);
+                }
+            }
             if bytes.is_empty() {
                 self.call.finish();
                 frame = None;
@@ -187,6 +193,9 @@ impl EventBody {
 
     /// What the wire sees instead of the next event.
     fn strike(&mut self, fault: &Fault, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if !matches!(fault, Fault::Slow { .. } | Fault::UnknownEvent(_)) {
+            self.call.spoil(fault.failure().map(|failure| failure.exception));
+        }
         let frame = match fault {
             Fault::Stall(_) => {
                 let over = Box::pin(self.stopping.clone().cancelled_owned());

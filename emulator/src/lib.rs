@@ -15,11 +15,15 @@
 //!   service does around it.
 //! - `event_body` and `frames` are the stream on the wire, `pace` its speed, `faults` its misfortunes,
 //!   `mix` how often they strike.
-//! - `calls` remembers what came in and how it ended; `control` shows and sets all this over HTTP.
+//! - `calls` remembers what came in and how it ended, and with `charges` what it used; `bill` prices that by
+//!   `prices`, and `invocation_log` tells it as Bedrock's log does.
+//! - `control` shows and sets all this over HTTP.
 //! - `models` is the catalogue, `errors` the refusals.
 
 mod answer;
+mod bill;
 mod calls;
+mod charges;
 mod control;
 mod digest;
 mod errors;
@@ -28,10 +32,12 @@ mod faults;
 mod frames;
 mod guardrail;
 mod image_header;
+mod invocation_log;
 mod mix;
 mod models;
 mod operations;
 mod pace;
+mod prices;
 mod prompt;
 mod prompt_cache;
 mod regions;
@@ -43,8 +49,10 @@ mod signature;
 mod sts;
 mod tokens;
 
+pub use bill::{Bill, BillClass, BillEnd, BillLine, BillPart, BilledUsage, Unpriced};
 pub use calls::{CallEnd, CallRecord, Counts, Operation};
 pub use faults::{Fault, InvalidFault};
+pub use guardrail::TextUnits;
 pub use mix::{InvalidMix, Mix};
 pub use pace::Pace;
 pub use regions::Regions;

@@ -116,6 +116,12 @@ impl Catalogue {
         Ok(Self { bases, profiles })
     }
 
+    /// Every base id and profile id.
+    #[cfg(test)]
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.bases.keys().chain(self.profiles.keys()).map(String::as_str)
+    }
+
     /// The model behind any form of `modelId`, or the refusal AWS gives.
     pub(crate) fn resolve(&self, model_id: &str) -> Outcome<Arc<Model>> {
         let found = match model_id.strip_prefix("arn:") {

@@ -87,8 +87,8 @@ impl Regions {
         Ok(())
     }
 
-    /// Puts a region up again on the same address, as if newly started: without records, faults, refused keys
-    /// and pace of its former life. Nothing happens when it is up already.
+    /// Puts a region up again on the same address, as if newly started: without records, bill, faults, refused
+    /// keys and pace of its former life. Nothing happens when it is up already.
     ///
     /// # Errors
     /// `NotFound` for a region that was not named; else when the address cannot be listened on.

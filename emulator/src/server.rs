@@ -13,11 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bill::Bill;
 use crate::calls::{CallRecord, Calls, Counts};
 use crate::faults::{Fault, Script};
+use crate::invocation_log;
 use crate::mix::{Mix, MixSetting};
 use crate::models::Catalogue;
 use crate::pace::{Pace, PaceSetting};
+use crate::prices::Prices;
 use crate::prompt_cache::PromptCache;
 use crate::service;
 use crate::signature::RefusedKeys;
@@ -63,6 +66,7 @@ pub struct Emulator {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) catalogue: Catalogue,
+    pub(crate) prices: Prices,
     pub(crate) pace: PaceSetting,
     pub(crate) script: Script,
     pub(crate) mix: MixSetting,
@@ -91,13 +95,23 @@ impl Shared {
     pub(crate) fn set_mix(&self, mix: Mix) {
         self.mix.set(mix, self.calls.last_number());
     }
+
+    /// What the calls that have ended cost.
+    pub(crate) fn bill(&self) -> Bill {
+        Bill::of(&self.calls.charges(), &self.prices)
+    }
+
+    /// The calls that have ended as Bedrock logs them.
+    pub(crate) fn invocation_logs(&self) -> String {
+        invocation_log::lines(&self.calls.charges(), &self.sessions)
+    }
 }
 
 impl Emulator {
     /// Starts an emulator; the listener is bound when this returns.
     ///
     /// # Errors
-    /// When the address cannot be bound, or the embedded catalogue cannot be read.
+    /// When the address cannot be bound, or the embedded catalogue or prices cannot be read.
     pub async fn start(settings: Settings) -> io::Result<Self> {
         Self::on(TcpListener::bind(settings.listen).await?, settings)
     }
@@ -112,6 +126,7 @@ impl Emulator {
         };
         let shared = Arc::new(Shared {
             catalogue: Catalogue::load()?,
+            prices: Prices::load()?,
             pace: PaceSetting::new(settings.pace),
             script: Script::default(),
             mix: MixSetting::new(&settings.region),
@@ -166,7 +181,24 @@ impl Emulator {
         self.shared.calls.counts()
     }
 
-    /// Forgets all calls and counts.
+    /// What Bedrock would bill for the calls that have ended, of the last 100,000 that it would bill at all.
+    ///
+    /// It has every answer of a model or a guardrail: those given to their end, those whose client went away
+    /// before, and those that a scripted fault spoiled half-way. It does not have CountTokens, which is free,
+    /// calls that were refused, and what a fault gave, or kept back, in place of an answer.
+    #[must_use]
+    pub fn bill(&self) -> Bill {
+        self.shared.bill()
+    }
+
+    /// The bill's calls of models as Bedrock's model invocation log has them, one JSON object a line, without
+    /// bodies. Failed ones have an `errorCode` and no `output`.
+    #[must_use]
+    pub fn invocation_logs(&self) -> String {
+        self.shared.invocation_logs()
+    }
+
+    /// Forgets all calls and counts, and with them the bill.
     pub fn reset_calls(&self) {
         self.shared.calls.reset();
     }

@@ -33,37 +33,38 @@ pub(crate) async fn handle(
     let arrived = pace::now();
     let (parts, incoming) = request.into_parts();
     let mut buffer = Uuid::encode_buffer();
-    let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+    let request_id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
     let mut response = match route::find(&parts.method, parts.uri.path()) {
         Route::Unknown => reply::refusal(&unknown_operation(), None),
         route => match read(incoming).await? {
             Err(failure) => reply::refusal(&failure, None),
             Ok(body) => match route {
                 Route::Model(operation, id) => {
-                    let request = Received { headers: parts.headers, body, arrived };
+                    let request = Received { headers: parts.headers, body, arrived, request_id };
                     call(&shared, operation, id, None, request).await?
                 }
                 Route::Guardrail { id, version } => {
-                    let request = Received { headers: parts.headers, body, arrived };
+                    let request = Received { headers: parts.headers, body, arrived, request_id };
                     call(&shared, Operation::ApplyGuardrail, id, Some(version), request).await?
                 }
-                Route::Query => query(&shared, &parts.headers, &body, id),
+                Route::Query => query(&shared, &parts.headers, &body, request_id),
                 Route::Control(path) => control::answer(&shared, &parts.method, path, &body),
                 Route::Unknown => reply::refusal(&unknown_operation(), None),
             },
         },
     };
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
     }
     Ok(response)
 }
 
 /// What came with a call beside its path.
-struct Received {
+struct Received<'r> {
     headers: HeaderMap,
     body: Bytes,
     arrived: Instant,
+    request_id: &'r str,
 }
 
 /// Records a call and answers it, unless its signature is refused.
@@ -72,14 +73,16 @@ async fn call(
     operation: Operation,
     id: String,
     version: Option<String>,
-    request: Received,
+    request: Received<'_>,
 ) -> io::Result<Response<ReplyBody>> {
-    let Received { headers, body, arrived } = request;
+    let Received { headers, body, arrived, request_id } = request;
+    let request_id = request_id.to_owned();
     let open = shared.calls.begin(operation, id.clone(), &headers, body.clone());
     if let Err(failure) = authenticate(shared, &headers) {
         return Ok(reply::refusal(&failure, Some(open)));
     }
-    operations::answer(shared, Call { operation, id, version, headers, body, arrived, open }).await
+    operations::answer(shared, Call { operation, id, version, request_id, headers, body, arrived, open })
+        .await
 }
 
 /// Answers what STS is asked, unless its signature is refused. The region that it was signed for is no matter:

@@ -49,6 +49,13 @@ pub struct AssumedRole {
     pub expiration: SystemTime,
 }
 
+impl AssumedRole {
+    fn session_arn(&self) -> String {
+        let (partition, account, name) = role_parts(&self.role_arn).unwrap_or_default();
+        format!("arn:{partition}:sts::{account}:assumed-role/{name}/{}", self.session_name)
+    }
+}
+
 /// The access key id that the emulator gives out for a role: always the same for the same ARN, in every
 /// region and release.
 #[must_use]
@@ -79,6 +86,12 @@ impl Sessions {
     /// The roles that were assumed, oldest first.
     pub(crate) fn assumed(&self) -> Vec<AssumedRole> {
         self.book().assumed.iter().cloned().collect()
+    }
+
+    /// The session that a key was last given out for, as an ARN.
+    pub(crate) fn arn_of(&self, access_key_id: &str) -> Option<String> {
+        let book = self.book();
+        book.assumed.iter().rfind(|role| role.access_key_id == access_key_id).map(AssumedRole::session_arn)
     }
 
     /// Answers a request that is already authenticated; `None` when it names no action.
@@ -154,7 +167,6 @@ pub(crate) fn refusal(failure: &Failure, id: &str) -> Response<ReplyBody> {
 
 /// The credentials of an assumed role.
 fn given(role: &AssumedRole, id: &str) -> Response<ReplyBody> {
-    let (partition, account, name) = role_parts(&role.role_arn).unwrap_or_default();
     let mut digest = Digest::new("role");
     digest.add(&role.role_arn);
     let milliseconds = role.expiration.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -173,11 +185,11 @@ fn given(role: &AssumedRole, id: &str) -> Response<ReplyBody> {
     let body = format!(
         "<AssumeRoleResponse xmlns=\"{NAMESPACE}\"><AssumeRoleResult><AssumedRoleUser>\
          <AssumedRoleId>AROA{}:{session}</AssumedRoleId>\
-         <Arn>arn:{partition}:sts::{account}:assumed-role/{}/{session}</Arn></AssumedRoleUser>\
+         <Arn>{}</Arn></AssumedRoleUser>\
          <Credentials>{credentials}</Credentials></AssumeRoleResult>\
          <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></AssumeRoleResponse>",
         digest.key_id(),
-        escaped(name)
+        escaped(&role.session_arn())
     );
     reply::whole(StatusCode::OK, XML, body, None)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::assessment::{Assessment, Side, masked};
-use super::{BLOCKED_INPUT, BLOCKED_OUTPUT, Guardrail, reason, shapes};
+use super::{BLOCKED_INPUT, BLOCKED_OUTPUT, Guardrail, TextUnits, reason};
 use crate::errors::Outcome;
 use crate::prompt::GuardrailRequest;
 
@@ -16,13 +16,13 @@ pub(crate) enum Content {
     Image,
 }
 
-/// The response of ApplyGuardrail.
+/// The response of ApplyGuardrail, and what it looked at.
 pub(crate) fn apply(
     request: &GuardrailRequest,
     region: &str,
     side: Side,
     content: &[Content],
-) -> Outcome<Value> {
+) -> Outcome<(Value, TextUnits)> {
     let guardrail = Guardrail::find(request, region)?;
     let texts = || {
         content.iter().filter_map(|part| match part {
@@ -47,12 +47,14 @@ pub(crate) fn apply(
         0 => json!({"textCharacters": characters}),
         images => json!({"textCharacters": characters, "images": {"guarded": 0, "total": images}}),
     };
-    Ok(json!({
-        "usage": shapes::usage(found.characters, side),
+    let units = TextUnits::of(found.characters, side);
+    let response = json!({
+        "usage": units.shape(),
         "action": if blocks || masks { "GUARDRAIL_INTERVENED" } else { "NONE" },
         "actionReason": reason(blocks, masks),
         "outputs": outputs,
         "assessments": [guardrail.shape(&found, side)],
         "guardrailCoverage": coverage,
-    }))
+    });
+    Ok((response, units))
 }

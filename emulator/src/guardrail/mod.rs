@@ -4,6 +4,7 @@
 mod apply;
 mod assessment;
 mod shapes;
+mod units;
 
 use serde_json::Value;
 
@@ -15,7 +16,8 @@ use crate::prompt_cache::InputSplit;
 pub(crate) use apply::{Content, apply};
 pub(crate) use assessment::Side;
 use assessment::{Assessment, masked};
-pub(crate) use shapes::Trace;
+pub(crate) use shapes::{ACCOUNT, Trace};
+pub use units::TextUnits;
 
 /// The id of the guardrail; its ARN ends with `guardrail/` and this.
 const ID: &str = "demoguardrail1";
@@ -31,6 +33,8 @@ pub(crate) struct Guarded {
     pub(crate) input: Option<InputSplit>,
     /// What the guardrail did; `None` when none was asked for.
     pub(crate) verdict: Option<Verdict>,
+    /// What it looked at; nothing when none was asked for.
+    pub(crate) units: TextUnits,
 }
 
 /// What a guardrail did.
@@ -51,21 +55,22 @@ pub(crate) fn answer(
 ) -> Outcome<Guarded> {
     let Some(request) = &prompt.guardrail else {
         let (answer, input) = model()?;
-        return Ok(Guarded { answer, input: Some(input), verdict: None });
+        return Ok(Guarded { answer, input: Some(input), verdict: None, units: TextUnits::default() });
     };
     let guardrail = Guardrail::find(request, region)?;
     let input = Assessment::of(&guarded_input(prompt), Side::Input);
+    let mut units = TextUnits::of(input.characters, Side::Input);
     let mut trace = Trace::of_input(guardrail.shape(&input, Side::Input));
     if input.blocks() {
         trace.reason = reason(true, false);
         let verdict = guardrail.verdict(true, trace);
-        return Ok(Guarded { answer: blocked(BLOCKED_INPUT), input: None, verdict: Some(verdict) });
+        return Ok(Guarded { answer: blocked(BLOCKED_INPUT), input: None, verdict: Some(verdict), units });
     }
     let (answer, split) = model()?;
     let masks = !(streams && request.asynchronous);
-    let (answer, intervened) = guardrail.guard_output(answer, masks, &mut trace);
+    let (answer, intervened) = guardrail.guard_output(answer, masks, &mut trace, &mut units);
     let verdict = Some(guardrail.verdict(intervened, trace));
-    Ok(Guarded { answer, input: Some(split), verdict })
+    Ok(Guarded { answer, input: Some(split), verdict, units })
 }
 
 fn blocked(message: &str) -> Answer {
@@ -137,12 +142,19 @@ impl<'r> Guardrail<'r> {
     }
 
     /// Blocks or masks the texts of an answer; tool calls and reasoning pass. Also tells whether it did.
-    fn guard_output(&self, mut answer: Answer, masks: bool, trace: &mut Trace) -> (Answer, bool) {
+    fn guard_output(
+        &self,
+        mut answer: Answer,
+        masks: bool,
+        trace: &mut Trace,
+        units: &mut TextUnits,
+    ) -> (Answer, bool) {
         let mut said: Vec<String> = Vec::new();
         let (mut blocks, mut masked_any) = (false, false);
         for text in answer.blocks.iter_mut().filter_map(AnswerBlock::said_mut) {
             said.push(text.clone());
             let mut assessment = Assessment::of(text, Side::Output);
+            *units += TextUnits::of(assessment.characters, Side::Output);
             if !masks {
                 assessment.emails.clear();
             }

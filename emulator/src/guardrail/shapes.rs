@@ -4,16 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::ID;
 use super::assessment::{Assessment, BLOCKED_WORDS, Side};
+use super::units::TextUnits;
 use crate::prompt::{GuardrailRequest, TraceLevel};
 
-/// The account in the guardrail's ARN.
-const ACCOUNT: &str = "123456789012";
+/// The account that everything of the emulator belongs to.
+pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// The topic that is denied.
 const TOPIC: &str = "investment-advice";
-
-/// Characters in one text unit, which is what guardrails are charged by.
-const CHARACTERS_PER_UNIT: usize = 1_000;
 
 /// Why a guardrail did what it did.
 #[derive(Debug)]
@@ -111,21 +109,7 @@ fn entry(matched: &str, detected: bool, action: &str, full: bool) -> Option<Valu
 fn metrics(found: &Assessment, side: Side) -> Value {
     json!({
         "guardrailProcessingLatency": 1,
-        "usage": usage(found.characters, side),
+        "usage": TextUnits::of(found.characters, side).shape(),
         "guardrailCoverage": {"textCharacters": {"guarded": found.characters, "total": found.characters}},
-    })
-}
-
-/// A `GuardrailUsage`: every policy of the side looks at every text unit.
-pub(super) fn usage(characters: usize, side: Side) -> Value {
-    let units = characters.div_ceil(CHARACTERS_PER_UNIT);
-    let (topic, pii) = if side == Side::Input { (units, 0) } else { (0, units) };
-    json!({
-        "topicPolicyUnits": topic,
-        "contentPolicyUnits": 0,
-        "wordPolicyUnits": units,
-        "sensitiveInformationPolicyUnits": pii,
-        "sensitiveInformationPolicyFreeUnits": 0,
-        "contextualGroundingPolicyUnits": 0,
     })
 }

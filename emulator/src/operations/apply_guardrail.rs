@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::{Body, Call};
+use crate::charges::Charge;
 use crate::errors::{Failure, Outcome};
 use crate::guardrail::{self, Content, Side};
 use crate::prompt::{GuardrailRequest, TraceLevel};
@@ -35,7 +36,9 @@ pub(super) fn apply(shared: &Shared, call: &Call, mut body: Body) -> Outcome<Val
         trace: if scope.as_deref() == Some("FULL") { TraceLevel::Full } else { TraceLevel::Enabled },
         asynchronous: false,
     };
-    guardrail::apply(&request, &shared.region, side, &content)
+    let (response, units) = guardrail::apply(&request, &shared.region, side, &content)?;
+    call.open.charge(Charge { units, ..call.charge(shared) });
+    Ok(response)
 }
 
 fn missing(name: &str) -> Failure {

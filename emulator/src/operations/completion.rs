@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::answer::{self, Answer, Usage};
 use crate::calls::Operation;
+use crate::charges::Charge;
 use crate::errors::{Failure, Outcome};
 use crate::guardrail::{self, Guarded, Verdict};
 use crate::models::Family;
@@ -47,7 +48,7 @@ impl Completion {
     }
 }
 
-/// Parses, answers, guards and accounts: the same for every wire format.
+/// Parses, answers, guards, accounts and charges: the same for every wire format.
 pub(super) fn complete(shared: &Shared, call: &Call, body: Body) -> Outcome<Completion> {
     let model = shared.catalogue.resolve(&call.id)?;
     let streams = call.operation.streams();
@@ -68,9 +69,16 @@ pub(super) fn complete(shared: &Shared, call: &Call, body: Body) -> Outcome<Comp
         check_context(&prompt, input.plain.saturating_add(input.read))?;
         Ok((answer::compose(&prompt), input))
     })?;
-    let Guarded { answer, input, verdict } = guarded;
+    let Guarded { answer, input, verdict, units } = guarded;
     // An input that was blocked never reached the model, so nobody pays for the blocked message.
     let usage = input.map_or_else(Usage::default, |input| Usage { input, output: answer.tokens() });
+    call.open.charge(Charge {
+        service_tier: prompt.service_tier.clone(),
+        latency: prompt.latency.clone(),
+        usage,
+        units,
+        ..call.charge(shared)
+    });
     Ok(Completion { prompt, answer, usage, verdict, pace: shared.pace.get() })
 }
 

@@ -14,21 +14,25 @@ mod speech;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
+use crate::answer::Usage;
 use crate::calls::{OpenCall, Operation};
+use crate::charges::{Charge, ChargeEnd};
 use crate::errors::{Failure, Outcome};
 use crate::event_body::{Clock, Event, EventBody, Events, broken_off};
 use crate::faults::Fault;
+use crate::guardrail::TextUnits;
 use crate::pace::{self, Pace};
 use crate::prompt::REQUEST_METADATA;
 use crate::reply::{self, JSON, ReplyBody};
 use crate::server::Shared;
+use crate::signature::Signer;
 
 use completion::complete;
 
@@ -43,10 +47,32 @@ pub(crate) struct Call {
     pub(crate) id: String,
     /// The version of the guardrail; only ApplyGuardrail has one.
     pub(crate) version: Option<String>,
+    pub(crate) request_id: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) arrived: Instant,
     pub(crate) open: OpenCall,
+}
+
+impl Call {
+    /// A charge for this call, before anything was used.
+    fn charge(&self, shared: &Shared) -> Charge {
+        let signer = Signer::of(&self.headers);
+        let region = signer.and_then(|signer| signer.region).unwrap_or(&shared.region);
+        Charge {
+            request_id: self.request_id.clone(),
+            model_id: self.id.clone(),
+            region: region.to_owned(),
+            operation: self.operation,
+            service_tier: None,
+            latency: None,
+            usage: Usage::default(),
+            units: TextUnits::default(),
+            access_key_id: signer.map(|signer| signer.access_key_id.to_owned()),
+            at: SystemTime::now(),
+            end: ChargeEnd::Open,
+        }
+    }
 }
 
 /// A good answer, not yet on its way.
@@ -73,14 +99,13 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Respo
         None => shared.script.take().or_else(|| shared.mix.draw(call.open.number())),
     };
     let streams = call.operation.streams();
-    let fault = match fault {
-        Some(Fault::Slow { by, after }) if after.is_none() || !streams => {
-            pace::pause(by, shared.stopping.clone()).await;
-            None
-        }
-        other => other,
-    };
     match fault {
+        Some(Fault::Slow { by, after }) if after.is_none() || !streams => {
+            // The model is asked before the pause: whoever does not wait for the answer pays for it too.
+            let performed = body.and_then(|body| perform(shared, &call, body));
+            pace::pause(by, shared.stopping.clone()).await;
+            Ok(deliver(shared, performed, None, call).await)
+        }
         Some(Fault::Stall(None)) => {
             shared.stopping.cancelled().await;
             Err(broken_off())
@@ -109,10 +134,23 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: Call) -> io::Result<Respo
             let failure = fault.failure().unwrap_or_else(|| Failure::validation("no failure"));
             Ok(reply::refusal(&failure, Some(call.open)))
         }
-        fault => match body.and_then(|body| perform(shared, &call, body)) {
-            Err(failure) => Ok(reply::refusal(&failure, Some(call.open))),
-            Ok(rendering) => Ok(send(shared, rendering, fault, call).await),
-        },
+        fault => {
+            let performed = body.and_then(|body| perform(shared, &call, body));
+            Ok(deliver(shared, performed, fault, call).await)
+        }
+    }
+}
+
+/// Sends what came out of a call: an answer or a refusal.
+async fn deliver(
+    shared: &Shared,
+    performed: Outcome<Rendering>,
+    fault: Option<Fault>,
+    call: Call,
+) -> Response<ReplyBody> {
+    match performed {
+        Err(failure) => reply::refusal(&failure, Some(call.open)),
+        Ok(rendering) => send(shared, rendering, fault, call).await,
     }
 }
 
@@ -173,10 +211,14 @@ async fn send(
             if !due.is_zero() {
                 sleep_until(call.arrived + due).await;
             }
-            match fault {
-                Some(Fault::Cut(_) | Fault::CutMidFrame(_)) => body.truncate(body.len() / 2),
-                Some(Fault::CutByte(after)) => body.truncate(usize::try_from(after).unwrap_or(usize::MAX)),
-                _ => {}
+            let left = match fault {
+                Some(Fault::Cut(_) | Fault::CutMidFrame(_)) => body.len() / 2,
+                Some(Fault::CutByte(after)) => usize::try_from(after).unwrap_or(usize::MAX),
+                _ => body.len(),
+            };
+            if left < body.len() {
+                call.open.spoil(None);
+                body.truncate(left);
             }
             let mut response = reply::whole(StatusCode::OK, JSON, body, Some(call.open));
             response.headers_mut().extend(headers);
