@@ -29,6 +29,7 @@ use crate::config::Settings;
 use crate::edge::{HttpService, Uploads, edge, web};
 use crate::grpc::Gateway;
 use crate::layers::Attempts;
+use crate::ledger::Ledger;
 use crate::principal::Authenticator;
 use crate::server::{Certificates, Rules, serve};
 use crate::upstream::{Credentials, StartError, Started};
@@ -86,7 +87,8 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let shutdown = Shutdown::new(shutdown, at_once, &settings.server);
     let authenticator = Authenticator::new(&settings, listener.local_addr()?).map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let lasting = Lasting::new(&started, &settings, authenticator.clone());
+    let ledger = Ledger::open(&settings.ledger, settings.upstream).await.map_err(AppError::Config)?;
+    let lasting = Lasting::new(&started, &settings, authenticator.clone(), ledger.clone());
     let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
@@ -100,7 +102,7 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let served = async {
         tokio::select! {
             () = serve(listener, certificates.as_ref(), service, rules, lasting.pressure.clone(), closing.clone()) => Ok(()),
-            failed = become_ready(&started.credentials, &health, shutdown.asked()) => Err(failed.into()),
+            failed = become_ready(&started.credentials, &ledger, &health, shutdown.asked()) => Err(failed.into()),
             never = fresh(certificates.as_ref()) => match never {},
             never = lasting.pressure.watch(settings.admission.memory_limit) => match never {},
             never = lasting.renew(&settings, renewed, &gateway) => match never {},
@@ -121,6 +123,7 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
             timeout(FAREWELL, served).await.unwrap_or(Ok(()))
         }
     };
+    ledger.close().await;
     let Attempts { begun, complete, failed, dropped } = lasting.tally.attempts();
     tracing::info!(begun, complete, failed, dropped, "the service has ended; attempts at calls of Bedrock");
     served
@@ -210,13 +213,15 @@ async fn fresh(certificates: Option<&Certificates>) -> Infallible {
     }
 }
 
-/// Reports the service ready once its requests can be signed. Only ends when they never can.
+/// Reports the service ready once its requests can be signed and written down. Only ends when they never can.
 async fn become_ready(
     credentials: &Credentials,
+    ledger: &Ledger,
     health: &HealthReporter,
     shutdown: &CancellationToken,
 ) -> StartError {
     let checks = async {
+        ledger.ready().await;
         loop {
             match credentials.check().await {
                 Ok(()) => return None,

@@ -4,12 +4,14 @@
 
 mod admission;
 mod aws;
+mod ledger;
 mod mistake;
 mod renewal;
 mod routing;
 mod server;
 mod tenants;
 mod timeouts;
+mod usd;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,10 +22,15 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
+pub use ledger::{LedgerPlace, LedgerSettings};
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
-pub use tenants::{EVERYONE, GuardrailSettings, KeySettings, TenantSettings, is_key_id, is_tenant};
+pub use tenants::{
+    BudgetSettings, EVERYONE, GuardrailSettings, KeySettings, LABEL, TenantSettings, is_key_id, is_label,
+    is_tenant,
+};
 pub use timeouts::{ModelSettings, ModelTimeouts, Timeouts};
+pub use usd::Usd;
 
 /// Where `ask` finds its API key; no key of the configuration.
 pub const API_KEY: &str = "BEDROCK_INFERENCE_API_KEY";
@@ -52,6 +59,8 @@ pub struct Settings {
     pub unpriced_models: UnpricedModels,
     /// How Bedrock is reached.
     pub aws: AwsSettings,
+    /// Where the ledger is kept.
+    pub ledger: LedgerSettings,
     /// The gRPC server.
     pub server: ServerSettings,
     /// How much the service takes on at a time.
@@ -157,6 +166,7 @@ impl Default for Settings {
             unknown_models: UnknownModels::Refuse,
             unpriced_models: UnpricedModels::Warn,
             aws: AwsSettings::default(),
+            ledger: LedgerSettings::default(),
             server: ServerSettings::default(),
             admission: AdmissionSettings::default(),
             timeouts: Timeouts::default(),
@@ -227,6 +237,7 @@ impl Settings {
             })
             .collect();
         mistakes.extend(self.aws.mistakes());
+        mistakes.extend(self.ledger.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
         mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
@@ -242,13 +253,14 @@ impl Settings {
         let server = self.server.out_of_range().map(|key| format!("server.{key}"));
         let admission = self.admission.out_of_range().map(|key| format!("admission.{key}"));
         let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
+        let ledger = self.ledger.out_of_range().map(|key| format!("ledger.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
         let breaker = self.breaker.out_of_range().map(|key| format!("breaker.{key}"));
         let hedges = self.aliases.iter().filter(|(_, alias)| alias.out_of_range());
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
         let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
-        let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
+        let all = reload.into_iter().chain(ledger).chain(aws).chain(retry).chain(breaker).chain(hedges);
         all.chain(server).chain(admission).chain(timeouts).chain(own).collect()
     }
 }

@@ -26,8 +26,8 @@ pub fn invoke(bedrock: Arc<dyn Bedrock>, route: RouteSetting) -> CallService {
 async fn attempt(bedrock: Arc<dyn Bedrock>, route: RouteSetting, call: Call) -> Result<Reply, Error> {
     let (request, mut reading) = encode(&call, route)?;
     let response = bedrock.send(request).await?;
-    if let (Some(attempt), Some(id)) = (call.attempt, &response.request_id) {
-        call.report.aws_request_id(attempt, id);
+    if let Some(id) = &response.request_id {
+        call.report.aws_request_id(call.attempt, id);
     }
     reading.feed(&Piece::Head(&response.head))?;
     match response.body {

@@ -9,9 +9,10 @@ use crate::catalog::{Catalog, Home};
 use crate::config::{BreakerSettings, RetrySettings, RouteSetting, UnpricedModels};
 use crate::invoke::invoke;
 use crate::layers::{
-    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, policy, price,
-    record, resolve, total, validate,
+    Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, ledger,
+    policy, price, record, resolve, total, validate,
 };
+use crate::ledger::Ledger;
 use crate::price::Prices;
 use crate::upstream::Bedrock;
 
@@ -40,6 +41,8 @@ pub struct Parts {
     pub admission: Admission,
     /// The tasks that run upstream calls.
     pub flights: Flights,
+    /// What attempts may cost, and did.
+    pub ledger: Ledger,
     /// The attempts so far.
     pub tally: Tally,
     /// Bedrock.
@@ -66,7 +69,10 @@ pub fn corridor(parts: Parts) -> CallService {
         // [quota]: the tenant's tokens, whatever target they are spent at.
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))
-        // Each attempt has its row, whether it is answered, refused or dropped. [ledger] goes here too.
+        // What an attempt can cost is durable before it begins; outside of its record, so that one that may not be made is
+        // none. Each attempt for itself, since each is billed.
+        .layer(ledger(parts.ledger, parts.prices.clone()))
+        // Each attempt has its row in the report, whether it is answered, refused or dropped.
         .layer(record(parts.tally, parts.prices))
         // An attempt that never ends, though it may speak; inside its row, which tells so.
         .layer(total(parts.clocks.clone()))

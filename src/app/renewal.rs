@@ -10,6 +10,7 @@ use crate::call::Clocks;
 use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
 use crate::layers::{Admission, Flights, Tally, TargetHealth};
+use crate::ledger::Ledger;
 use crate::memory::Pressure;
 use crate::price::Prices;
 use crate::principal::Authenticator;
@@ -26,12 +27,18 @@ pub(super) struct Lasting {
     pub(super) pressure: Pressure,
     pub(super) flights: Flights,
     admission: Admission,
+    pub(super) ledger: Ledger,
     pub(super) tally: Tally,
     health: TargetHealth,
 }
 
 impl Lasting {
-    pub(super) fn new(started: &Started, settings: &Settings, authenticator: Authenticator) -> Self {
+    pub(super) fn new(
+        started: &Started,
+        settings: &Settings,
+        authenticator: Authenticator,
+        ledger: Ledger,
+    ) -> Self {
         let pressure = Pressure::default();
         Self {
             region: started.region.clone(),
@@ -40,6 +47,7 @@ impl Lasting {
             admission: Admission::new(settings.admission, pressure.clone()),
             pressure,
             flights: Flights::new(settings.admission.drains),
+            ledger,
             tally: Tally::default(),
             health: TargetHealth::default(),
         }
@@ -65,6 +73,7 @@ impl Lasting {
             health: self.health.clone(),
             admission: self.admission.clone(),
             flights: self.flights.clone(),
+            ledger: self.ledger.clone(),
             tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),
         });

@@ -9,6 +9,7 @@ mod reply;
 mod report;
 mod request;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub use mistakes::refusal;
 pub use options::fallback_path;
 pub use permit::Permit;
 pub use reply::{End, Events, Reply};
-pub use report::{AttemptId, Report};
+pub use report::{AttemptId, Report, Spent};
 pub use request::{Asked, InvokeCall, Request};
 
 /// The corridor, or what is left of it: takes a call, gives its reply.
@@ -62,14 +63,18 @@ pub struct Call {
     pub at: usize,
     /// Whether the attempt is made beside another one.
     pub hedge: bool,
-    /// The attempt that is under way, once it is.
-    pub attempt: Option<AttemptId>,
+    /// The attempt, once it is one.
+    pub attempt: AttemptId,
     /// How long a target may be silent until a second one is called beside it.
     pub hedge_after: Option<Duration>,
     /// Models or aliases to try behind what was asked for, with their places in the request.
     pub fallback_models: Vec<(usize, String)>,
     /// Calls of one session go to the same target.
     pub session_id: Option<String>,
+    /// Labels of the tenant and the caller.
+    pub labels: BTreeMap<String, String>,
+    /// The most that it may cost, in pico-USD.
+    pub cost_cap: Option<i64>,
     /// Options that cannot be honoured; `validate` refuses them together with the rest.
     pub mistakes: Vec<Violation>,
     /// Leave to run, from admission until its flight takes it.
@@ -106,6 +111,7 @@ impl Call {
         mistakes.extend(options.session_id.as_ref().and_then(|id| check_id("options.sessionId", id)));
         mistakes.extend(options::check(&options, &report));
         let fallback_models = options::fallbacks(options.fallback_models.as_slice(), &mut mistakes);
+        let labels = options::labels(&options, principal.policy());
         let in_body = asked.model_id.as_deref().filter(|id| !id.is_empty());
         let model_asked = in_body.or(model_header).unwrap_or_default().to_owned();
         let needs_model = asked.request.as_ref().map_or(true, Request::needs_model);
@@ -122,14 +128,7 @@ impl Call {
             }
         };
         let route = options.route();
-        let on_disconnect = match options.on_disconnect() {
-            OnDisconnect::Cancel => OnDisconnect::Cancel,
-            OnDisconnect::Unspecified | OnDisconnect::Drain => OnDisconnect::Drain,
-        };
-        let priority = match options.priority() {
-            Priority::Batch => Priority::Batch,
-            Priority::Unspecified | Priority::Interactive => Priority::Interactive,
-        };
+        let (on_disconnect, priority) = options::usual(&options);
         Ok(Self {
             principal,
             request_id: report.request_id(),
@@ -142,10 +141,12 @@ impl Call {
             targets: Arc::new([]),
             at: 0,
             hedge: false,
-            attempt: None,
+            attempt: AttemptId::default(),
             hedge_after: None,
             fallback_models,
             session_id: options.session_id,
+            labels,
+            cost_cap: options.cost_cap_pico_usd,
             mistakes,
             permit: None,
             left: CancellationToken::new(),

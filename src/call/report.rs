@@ -6,7 +6,7 @@ use std::time::Duration;
 use bedrock_inference_adapters::contract::token_counts;
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{
-    Attempt, CacheStatus, CallReport, Cost, Route, Timings, TokenUsage, Warning, WarningKind,
+    Attempt, CacheStatus, CallReport, Cost, Route, Timings, TokenCounts, TokenUsage, Warning, WarningKind,
 };
 use tokio::time::Instant;
 
@@ -19,9 +19,28 @@ use crate::principal::TenantId;
 #[derive(Debug, Clone)]
 pub struct Report(Arc<Mutex<Notes>>);
 
-/// One attempt of a call, as its report counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttemptId(usize);
+/// One attempt of a call, by its number; they count from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttemptId(u32);
+
+impl AttemptId {
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// What an attempt has used, as far as that is known.
+#[derive(Debug, Clone, Default)]
+pub struct Spent {
+    /// What Bedrock counted.
+    pub tokens: TokenCounts,
+    /// What it cost, or why nobody knows; `None` where no usage was reported.
+    pub cost: Option<Result<Cost, Unpriced>>,
+    /// AWS's request id, where one came.
+    pub aws_request_id: String,
+}
 
 #[derive(Debug)]
 struct Notes {
@@ -30,8 +49,12 @@ struct Notes {
     tenant: Option<TenantId>,
     /// What is told of an attempt only where it served or was the last one.
     called: Vec<Called>,
+    /// Attempts that have an id.
+    numbered: u32,
     /// The attempt that served.
     served: Option<AttemptId>,
+    /// The most that each attempt may have cost, in pico-USD.
+    held: Vec<(AttemptId, i64)>,
     arrived: Instant,
     dispatched: Option<Instant>,
     first_content: Option<Instant>,
@@ -41,11 +64,13 @@ struct Notes {
 /// What an attempt called, and how.
 #[derive(Debug, Default)]
 struct Called {
+    id: AttemptId,
     /// The base id.
     model: String,
     inference_profile: String,
     route: Route,
     route_reason: String,
+    tokens: TokenCounts,
     /// What it cost, or why nobody knows; `None` until it has reported usage.
     cost: Option<Result<Cost, Unpriced>>,
     /// Whether it ended so that AWS may have billed it.
@@ -65,7 +90,9 @@ impl Report {
             report,
             tenant: None,
             called: Vec::new(),
+            numbered: 0,
             served: None,
+            held: Vec::new(),
             arrived,
             dispatched: None,
             first_content: None,
@@ -102,10 +129,10 @@ impl Report {
 
     /// Notes which side of Bedrock's API an attempt uses, and why.
     pub fn route(&self, attempt: AttemptId, route: Route, reason: &str) {
-        if let Some(called) = self.notes().called.get_mut(attempt.0) {
+        self.noted(attempt, |called, _| {
             called.route = route;
             reason.clone_into(&mut called.route_reason);
-        }
+        });
     }
 
     /// Notes something that the caller should know.
@@ -161,12 +188,29 @@ impl Report {
         });
     }
 
-    /// Notes that the upstream is called now; beside another attempt that is still silent, where it is a hedge.
+    /// Notes that little is left of a budget, in these words.
+    pub fn nearly_spent(&self, budget: &str) {
+        self.warn(Warning {
+            kind: WarningKind::BudgetNearlySpent.into(),
+            path: String::new(),
+            message: budget.to_owned(),
+        });
+    }
+
+    /// The id of another attempt.
     #[must_use]
-    pub fn attempt_begins(&self, target: &Target, hedge: bool) -> AttemptId {
+    pub fn next_attempt(&self) -> AttemptId {
+        let mut notes = self.notes();
+        notes.numbered += 1;
+        AttemptId(notes.numbered)
+    }
+
+    /// Notes that the upstream is called now; beside another attempt that is still silent, where it is a hedge.
+    pub fn attempt_begins(&self, id: AttemptId, target: &Target, hedge: bool) {
         let mut notes = self.notes();
         notes.dispatched.get_or_insert_with(Instant::now);
         notes.called.push(Called {
+            id,
             model: target.entry.as_ref().map(|entry| entry.model.id.clone()).unwrap_or_default(),
             inference_profile: target.inference_profile.clone().unwrap_or_default(),
             ..Called::default()
@@ -178,7 +222,6 @@ impl Report {
             hedge,
             ..Attempt::default()
         });
-        AttemptId(notes.called.len() - 1)
     }
 
     /// Whether the upstream has been called.
@@ -189,12 +232,12 @@ impl Report {
 
     /// Notes AWS's id of an attempt.
     pub fn aws_request_id(&self, attempt: AttemptId, id: &str) {
-        self.noted(attempt, |attempt| id.clone_into(&mut attempt.aws_request_id));
+        self.noted(attempt, |_, attempt| id.clone_into(&mut attempt.aws_request_id));
     }
 
     /// Notes how an attempt ended, `began` being its start.
     pub fn attempt_ends(&self, attempt: AttemptId, began: Instant, outcome: &str) {
-        self.noted(attempt, |attempt| {
+        self.noted(attempt, |_, attempt| {
             outcome.clone_into(&mut attempt.outcome);
             attempt.duration = proto_duration(began.elapsed());
         });
@@ -209,37 +252,54 @@ impl Report {
     }
 
     /// Notes what Bedrock counted.
-    pub fn usage(&self, usage: &TokenUsage) {
-        self.notes().report.tokens = Some(token_counts(usage));
+    pub fn usage(&self, attempt: AttemptId, usage: &TokenUsage) {
+        let tokens = token_counts(usage);
+        self.noted(attempt, |called, _| called.tokens = tokens);
+        self.notes().report.tokens = Some(tokens);
     }
 
     /// Notes what an attempt cost, or why nobody knows.
     pub fn priced(&self, attempt: AttemptId, cost: Result<Cost, Unpriced>) {
-        if let Some(called) = self.notes().called.get_mut(attempt.0) {
-            called.cost = Some(cost);
-        }
-    }
-
-    /// The same of the attempt that served.
-    pub fn served_priced(&self, cost: Result<Cost, Unpriced>) {
-        let served = self.notes().served;
-        if let Some(served) = served {
-            self.priced(served, cost);
-        }
+        self.noted(attempt, |called, _| called.cost = Some(cost));
     }
 
     /// Notes that an attempt has been answered in full: if no usage has come, none will.
     pub fn metered(&self, attempt: AttemptId) {
-        if let Some(called) = self.notes().called.get_mut(attempt.0) {
+        self.noted(attempt, |called, _| {
             called.cost.get_or_insert(Err(Unpriced::Unmetered));
-        }
+        });
     }
 
     /// Notes that an attempt ended so that AWS may have billed it.
     pub fn may_be_billed(&self, attempt: AttemptId) {
-        if let Some(called) = self.notes().called.get_mut(attempt.0) {
-            called.may_be_billed = true;
-        }
+        self.noted(attempt, |called, _| called.may_be_billed = true);
+    }
+
+    /// What an attempt has used until now.
+    #[must_use]
+    pub fn spent(&self, attempt: AttemptId) -> Spent {
+        let mut spent = Spent::default();
+        self.noted(attempt, |called, attempt| {
+            spent = Spent {
+                tokens: called.tokens,
+                cost: called.cost.clone(),
+                aws_request_id: attempt.aws_request_id.clone(),
+            };
+        });
+        spent
+    }
+
+    /// Notes the most that an attempt may have cost, in pico-USD.
+    pub fn held(&self, attempt: AttemptId, pico_usd: i64) {
+        let mut notes = self.notes();
+        notes.held.retain(|(id, _)| *id != attempt);
+        notes.held.push((attempt, pico_usd));
+    }
+
+    /// The most that all attempts may have cost until now, in pico-USD.
+    #[must_use]
+    pub fn most_spent(&self) -> i64 {
+        self.notes().held.iter().fold(0, |sum, (_, pico_usd)| sum.saturating_add(*pico_usd))
     }
 
     /// The report as it stands, its timings closed now.
@@ -259,9 +319,11 @@ impl Report {
         crate::error::status(error, &self.finish())
     }
 
-    fn noted(&self, attempt: AttemptId, note: impl FnOnce(&mut Attempt)) {
-        if let Some(attempt) = self.notes().report.attempts.get_mut(attempt.0) {
-            note(attempt);
+    fn noted(&self, id: AttemptId, note: impl FnOnce(&mut Called, &mut Attempt)) {
+        let notes = &mut *self.notes();
+        let mut attempts = notes.called.iter_mut().zip(&mut notes.report.attempts);
+        if let Some((called, attempt)) = attempts.find(|(called, _)| called.id == id) {
+            note(called, attempt);
         }
     }
 
@@ -273,9 +335,8 @@ impl Report {
 impl Notes {
     /// Who served, or was tried last.
     fn name_server(&self, report: &mut CallReport) {
-        let Some(at) = self.served.map(|served| served.0).or(self.called.len().checked_sub(1)) else {
-            return;
-        };
+        let served = self.called.iter().position(|called| Some(called.id) == self.served);
+        let Some(at) = served.or(self.called.len().checked_sub(1)) else { return };
         if let Some(called) = self.called.get(at) {
             report.model.clone_from(&called.model);
             report.inference_profile.clone_from(&called.inference_profile);
@@ -347,7 +408,7 @@ mod tests {
             let report = Report::begin(Instant::now());
             tokio::time::advance(Duration::from_millis(3)).await;
             let began = Instant::now();
-            let attempt = AttemptId(0);
+            let attempt = AttemptId(1);
             if reached > 0 {
                 report.notes().dispatched = Some(began);
                 tokio::time::advance(Duration::from_millis(50)).await;

@@ -52,6 +52,19 @@ impl Request {
         }
     }
 
+    /// The RPC that asks it.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        match (self, self.streams()) {
+            (Self::Converse(_), false) => "Converse",
+            (Self::Converse(_), true) => "ConverseStream",
+            (Self::Invoke(_), false) => "InvokeModel",
+            (Self::Invoke(_), true) => "InvokeModelStream",
+            (Self::CountTokens(_), _) => "CountTokens",
+            (Self::ApplyGuardrail(_), _) => "ApplyGuardrail",
+        }
+    }
+
     /// What AWS's service model refuses of it, whatever the model.
     #[must_use]
     pub fn mistakes(&self) -> Vec<Violation> {

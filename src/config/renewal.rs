@@ -14,6 +14,7 @@ impl Settings {
             reload: start.reload,
             upstream: start.upstream,
             aws: AwsSettings { geography: self.aws.geography, ..start.aws.clone() },
+            ledger: start.ledger.clone(),
             server: start.server.clone(),
             admission: start.admission,
             timeouts: Timeouts { connect: start.timeouts.connect, ..self.timeouts },

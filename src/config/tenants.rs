@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::Usd;
+
 /// The name of everyone, where no tenants are configured.
 pub const EVERYONE: &str = "local";
 
@@ -32,6 +34,28 @@ pub struct TenantSettings {
     pub max_output_tokens: Option<i32>,
     /// The guardrail that judges all its calls.
     pub guardrail: Option<GuardrailSettings>,
+    /// What it may spend.
+    pub budget: BudgetSettings,
+    /// Labels that all its calls have, for usage reports.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a tenant may spend. Days and months are those of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetSettings {
+    /// A day, in USD.
+    pub day_usd: Option<Usd>,
+    /// A month, in USD.
+    pub month_usd: Option<Usd>,
+    /// The share from which on callers are warned.
+    pub warn: f64,
+}
+
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self { day_usd: None, month_usd: None, warn: 0.8 }
+    }
 }
 
 /// An API key, as far as the service knows it.
@@ -158,12 +182,32 @@ impl TenantSettings {
         refuse(self.max_output_tokens.is_some_and(|most| most < 1), &|| {
             "max_output_tokens: 1 is accepted, and more".to_owned()
         });
+        refuse(!(0.0..=1.0).contains(&self.budget.warn), &|| {
+            "budget.warn: a share from 0 to 1 is accepted".to_owned()
+        });
+        for (name, value) in &self.labels {
+            refuse(!is_label(name, value), &|| format!("labels.{name:?}: {LABEL}"));
+        }
         let guardrail = self.guardrail.as_ref();
         refuse(guardrail.is_some_and(|rail| !is_text(&rail.id) || !is_text(&rail.version)), &|| {
             "guardrail: an id and a version are accepted".to_owned()
         });
         mistakes
     }
+}
+
+/// What a label may be.
+pub const LABEL: &str = "1 to 64 of letters, digits, - _ . and / are accepted as a name, and as a value at most 256 \
+                         characters without control characters";
+
+/// Whether it is one.
+#[must_use]
+pub fn is_label(name: &str, value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
+    (1..=64).contains(&name.len())
+        && name.bytes().all(plain)
+        && value.chars().count() <= 256
+        && !value.chars().any(char::is_control)
 }
 
 fn is_text(text: &str) -> bool {

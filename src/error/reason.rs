@@ -131,6 +131,12 @@ reasons! {
     InferenceProfileRequired "INFERENCE_PROFILE_REQUIRED" FailedPrecondition Midstream Nothing Futile Never,
     /// The catalogue has no price of the model as it is called, and the operator lets nothing pass without one.
     ModelNotPriced "MODEL_NOT_PRICED" FailedPrecondition Same Nothing Futile Never,
+    /// The call could cost more than its caller allows.
+    CostCapExceeded "COST_CAP_EXCEEDED" FailedPrecondition Same Nothing Futile Elsewhere,
+    /// A budget of the tenant does not last for the call.
+    TenantBudgetExceeded "TENANT_BUDGET_EXCEEDED" ResourceExhausted Same Nothing Futile Never,
+    /// The ledger cannot write the call down now.
+    LedgerUnavailable "LEDGER_UNAVAILABLE" Unavailable Same Nothing about(1) Never,
     /// The operator does not allow calls to reach there.
     RegionNotAllowed "REGION_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
     /// No target can serve now: their breakers are open.

@@ -64,7 +64,7 @@ fn details(error: &Error, report: &CallReport, wait: Option<Duration>, violation
         let retry_delay = prost_types::Duration::try_from(wait).ok();
         details.push(any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay }));
     }
-    if error.reason == Reason::UpstreamQuota {
+    if matches!(error.reason, Reason::UpstreamQuota | Reason::TenantBudgetExceeded) {
         details.push(any("google.rpc.QuotaFailure", &quota_failure(error, report)));
     }
     if !error.violations.is_empty() {
@@ -123,10 +123,15 @@ fn pushback(billed: Billed, wait: Option<Duration>) -> Option<i32> {
 }
 
 fn quota_failure(error: &Error, report: &CallReport) -> pb::QuotaFailure {
-    let region = error.upstream.region.as_deref().unwrap_or(&report.region);
+    let (subject, description) = if error.reason == Reason::UpstreamQuota {
+        let region = error.upstream.region.as_deref().unwrap_or(&report.region);
+        (format!("region:{region}"), "a service quota of the gateway's AWS account for Bedrock")
+    } else {
+        ("tenant".to_owned(), error.context.as_str())
+    };
     let violation = pb::quota_failure::Violation {
-        subject: clipped(&format!("region:{region}"), MAX_VALUE),
-        description: "a service quota of the gateway's AWS account for Bedrock".to_owned(),
+        subject: clipped(&subject, MAX_VALUE),
+        description: clipped(description, MAX_DESCRIPTION),
         ..Default::default()
     };
     pb::QuotaFailure { violations: vec![violation] }

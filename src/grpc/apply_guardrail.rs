@@ -24,9 +24,5 @@ async fn verdict(
 ) -> Result<ApplyGuardrailResponse, Error> {
     let call = live.call(caller, message.into(), report)?;
     let mut reply = live.send(call).await?;
-    let verdict: ApplyGuardrailResponse = raw_message(&mut reply.events, report).await?;
-    if let Some(usage) = &verdict.usage {
-        report.served_priced(live.prices.of_guardrail(usage, &live.home.region));
-    }
-    Ok(verdict)
+    raw_message(&mut reply.events, report).await
 }

@@ -122,9 +122,7 @@ fn guardrail(target: &Target, verdict: &ApplyGuardrailRequest) -> Result<(Reques
 }
 
 fn note_route(call: &Call, route: Route, reason: &str) {
-    if let Some(attempt) = call.attempt {
-        call.report.route(attempt, route, reason);
-    }
+    call.report.route(call.attempt, route, reason);
 }
 
 fn request(operation: Operation, target: &Target, body: impl Into<Content>) -> Request {

@@ -271,7 +271,12 @@ impl Search {
         let number = self.made;
         self.running.push(Running { number, place: at, pass, spent: cost, hedge });
         self.hedge = self.call.hedge_after.filter(|_| !hedge).map(|wait| Instant::now() + wait);
-        let attempt = self.inside.clone().oneshot(Call { at: place.at, hedge, ..self.call.clone() });
+        let attempt = self.inside.clone().oneshot(Call {
+            at: place.at,
+            attempt: self.call.report.next_attempt(),
+            hedge,
+            ..self.call.clone()
+        });
         Ok(Box::pin(async move { (number, attempt.await) }))
     }
 

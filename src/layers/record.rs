@@ -24,11 +24,11 @@ pub fn record(tally: Tally, prices: Prices) -> impl Layer<CallService, Service =
     layer(move |inside, call| recorded(inside, call, tally.clone(), prices.clone()))
 }
 
-async fn recorded(inside: CallService, mut call: Call, tally: Tally, prices: Prices) -> Result<Reply, Error> {
+async fn recorded(inside: CallService, call: Call, tally: Tally, prices: Prices) -> Result<Reply, Error> {
     let target = call.target()?.clone();
     let report = call.report.clone();
-    let attempt = report.attempt_begins(&target, call.hedge);
-    call.attempt = Some(attempt);
+    let attempt = call.attempt;
+    report.attempt_begins(attempt, &target, call.hedge);
     let mut bill = Bill::new(&call, attempt, &target, prices);
     let under_way = UnderWay::begin(report.clone(), attempt, bill.end(), &target, &tally);
     let named = move |error: Error| named(error, &target);

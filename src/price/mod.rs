@@ -152,6 +152,16 @@ impl Prices {
     }
 }
 
+impl Prices {
+    /// The most that a guardrail's verdict can cost in a region, on so many text units and images.
+    ///
+    /// # Errors
+    /// No price is known.
+    pub fn most_of_guardrail(&self, units: i64, images: i64, region: &str) -> Result<i64, Unpriced> {
+        guardrail::most(units, images, region)
+    }
+}
+
 impl Service {
     /// As Bedrock reports it, and what it does not say as it was asked for.
     #[must_use]

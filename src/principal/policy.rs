@@ -1,6 +1,8 @@
 //! What a tenant may do.
 
-use crate::config::{GuardrailSettings, TenantSettings};
+use std::collections::BTreeMap;
+
+use crate::config::{BudgetSettings, GuardrailSettings, TenantSettings};
 
 /// What a tenant may do. The default is everything.
 #[derive(Debug, Default)]
@@ -9,6 +11,8 @@ pub struct Policy {
     methods: Option<Vec<String>>,
     max_output_tokens: Option<i32>,
     guardrail: Option<GuardrailSettings>,
+    budget: BudgetSettings,
+    labels: BTreeMap<String, String>,
 }
 
 impl From<&TenantSettings> for Policy {
@@ -18,6 +22,8 @@ impl From<&TenantSettings> for Policy {
             methods: settings.methods.clone(),
             max_output_tokens: settings.max_output_tokens,
             guardrail: settings.guardrail.clone(),
+            budget: settings.budget,
+            labels: settings.labels.clone(),
         }
     }
 }
@@ -55,5 +61,17 @@ impl Policy {
     #[must_use]
     pub fn guardrail(&self) -> Option<&GuardrailSettings> {
         self.guardrail.as_ref()
+    }
+
+    /// What it may spend.
+    #[must_use]
+    pub fn budget(&self) -> BudgetSettings {
+        self.budget
+    }
+
+    /// Labels of all its calls.
+    #[must_use]
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
     }
 }

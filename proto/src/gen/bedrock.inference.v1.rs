@@ -22,13 +22,13 @@ pub struct CallOptions {
     /// The caller's own id of the call: 1 to 128 printable ASCII characters. Default: a new UUID.
     #[prost(string, optional, tag = "6")]
     pub request_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// The call is refused when it could cost more than this, in pico-USD (1e-12 USD).
+    /// The call is refused when it could cost more than this, in pico-USD (1e-12 USD), all its attempts together.
     #[prost(int64, optional, tag = "7")]
     pub cost_cap_pico_usd: ::core::option::Option<i64>,
     /// Who goes first when capacity is short. Default: INTERACTIVE.
     #[prost(enumeration = "Priority", tag = "8")]
     pub priority: i32,
-    /// The caller's own labels, for usage reports.
+    /// The caller's own labels, for usage reports: at most 16. Those that the operator gives the tenant go before them.
     #[prost(btree_map = "string, string", tag = "9")]
     pub labels: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -417,6 +417,8 @@ pub enum WarningKind {
     Unpriced = 6,
     /// An attempt that AWS may have billed, but whose usage is not known: the call may have cost more than `cost`.
     CostIncomplete = 7,
+    /// A budget of the tenant is nearly used up.
+    BudgetNearlySpent = 8,
 }
 impl WarningKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -433,6 +435,7 @@ impl WarningKind {
             Self::TargetLeftOut => "WARNING_KIND_TARGET_LEFT_OUT",
             Self::Unpriced => "WARNING_KIND_UNPRICED",
             Self::CostIncomplete => "WARNING_KIND_COST_INCOMPLETE",
+            Self::BudgetNearlySpent => "WARNING_KIND_BUDGET_NEARLY_SPENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -446,6 +449,7 @@ impl WarningKind {
             "WARNING_KIND_TARGET_LEFT_OUT" => Some(Self::TargetLeftOut),
             "WARNING_KIND_UNPRICED" => Some(Self::Unpriced),
             "WARNING_KIND_COST_INCOMPLETE" => Some(Self::CostIncomplete),
+            "WARNING_KIND_BUDGET_NEARLY_SPENT" => Some(Self::BudgetNearlySpent),
             _ => None,
         }
     }

@@ -157,7 +157,13 @@ impl Drop for Pass {
 /// callers could close it to others. What never reached it says nothing at all.
 fn sign(reason: Reason) -> Option<Sign> {
     match reason {
-        Reason::InvalidRequest | Reason::ClientBug | Reason::Panic | Reason::ClientDeadline => None,
+        Reason::InvalidRequest
+        | Reason::ClientBug
+        | Reason::Panic
+        | Reason::ClientDeadline
+        | Reason::CostCapExceeded
+        | Reason::TenantBudgetExceeded
+        | Reason::LedgerUnavailable => None,
         Reason::UpstreamThrottled => Some(Sign::Throttled),
         Reason::UpstreamUnavailable
         | Reason::UpstreamUnreachable

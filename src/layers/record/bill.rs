@@ -1,7 +1,8 @@
 //! Bill: what one attempt cost, from what Bedrock says of it.
 
-use bedrock_inference_adapters::contract::{Event, token_counts};
-use bedrock_inference_proto::v1::ConverseStreamMetadataEvent;
+use bedrock_inference_adapters::contract::{Content, Event, token_counts};
+use bedrock_inference_proto::codec::{self, Decoded};
+use bedrock_inference_proto::v1::{ApplyGuardrailResponse, ConverseStreamMetadataEvent};
 
 use crate::call::{AttemptId, Call, Report, Request};
 use crate::catalog::Target;
@@ -30,8 +31,8 @@ pub(super) struct BillEnd {
 enum Kind {
     /// By tokens.
     Tokens,
-    /// In another way, which is known elsewhere.
-    Other,
+    /// By what a guardrail has judged.
+    Units,
     /// Nothing.
     Free,
 }
@@ -40,7 +41,7 @@ impl Bill {
     pub(super) fn new(call: &Call, attempt: AttemptId, target: &Target, prices: Prices) -> Self {
         let kind = match *call.request {
             Request::Converse(_) | Request::Invoke(_) => Kind::Tokens,
-            Request::ApplyGuardrail(_) => Kind::Other,
+            Request::ApplyGuardrail(_) => Kind::Units,
             Request::CountTokens(_) => Kind::Free,
         };
         Self {
@@ -65,7 +66,17 @@ impl Bill {
                 self.served.latency.clone_from(&head.performance_config_latency);
             }
             Event::Metadata(metadata) => self.metadata(metadata),
+            Event::Raw(body) if self.end.kind == Kind::Units => self.verdict(body),
             _ => {}
+        }
+    }
+
+    fn verdict(&self, body: &Content) {
+        // One that cannot be read fails the call further out.
+        let Ok(Decoded { value, .. }) = codec::read::<ApplyGuardrailResponse>(body) else { return };
+        if let Some(usage) = &value.usage {
+            let cost = self.prices.of_guardrail(usage, &self.target.region);
+            self.end.report.priced(self.end.attempt, cost);
         }
     }
 
@@ -77,7 +88,7 @@ impl Bill {
         };
         let service = told.or(&self.served).or(&self.asked);
         let BillEnd { report, attempt, kind } = &self.end;
-        report.usage(usage);
+        report.usage(*attempt, usage);
         if *kind == Kind::Tokens {
             let price = self.prices.of(&self.target, &service);
             report.priced(*attempt, price.and_then(|price| price.cost(&token_counts(usage))));
@@ -88,7 +99,7 @@ impl Bill {
 impl BillEnd {
     /// The answer was read to its end.
     pub(super) fn complete(&self) {
-        if self.kind == Kind::Tokens {
+        if self.kind != Kind::Free {
             self.report.metered(self.attempt);
         }
     }

@@ -1,0 +1,4 @@
+-- Replicas that no longer count as alive and have open attempts.
+SELECT to_json(name)::text FROM replicas
+WHERE alive_until < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AND name <> $1::jsonb #>> '{}'
+    AND name IN (SELECT replica FROM open)

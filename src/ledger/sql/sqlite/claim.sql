@@ -1,0 +1,2 @@
+-- The file is locked already.
+SELECT 'true' WHERE ?1 IS NOT NULL
