@@ -10,16 +10,19 @@ use std::time::Duration;
 use bedrock_inference::config::{IssuerSettings, Settings, SubjectSettings, TenantSettings};
 use bedrock_inference::principal::{ApiKey, Authenticator, Peer};
 use bedrock_inference_proto::v1::GetModelRequest;
+use bedrock_inference_proto::v1::inference_client::InferenceClient;
 use http::HeaderMap;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tonic::{Code, Request};
 
+use crate::apart::Apart;
 use crate::authority::Files;
 use crate::callers_are_known::{settings_of, with_key};
 use crate::provider::{Provider, Signer, at, set};
 use crate::stage::{NOVA, Stage, ask, reason};
+use crate::the_command_line_works::process::file;
 use bad::bad_tokens;
 
 /// Far longer than anything here takes.
@@ -289,6 +292,43 @@ async fn near_misses_are_nobody() {
         let near = String::from_utf8(near).unwrap();
         assert!(near == good || !is_good(&near), "{at}: {near}");
     }
+    // On the wire the limit of headers comes first.
+    let padded = |bytes: usize| signer.token(&claims(json!({"groups": "x".repeat(bytes)})));
+    assert!(is_good(&padded(11 * 1024)) && !is_good(&padded(13 * 1024)));
     let trailing = [format!("{good}="), format!("{good}.")];
     assert!(trailing.iter().all(|near| !is_good(near)));
+}
+
+/// C16: no line of the service has a token or whose it is, at any level, and the log tells why one is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_tells_why_a_token_is_refused_and_nothing_of_it() {
+    let signer = Signer::p256("e");
+    let files = Files::new("tokens-log");
+    files.write("keys.json", &set(&[&signer]));
+    let issuer = "issuer = \"https://cluster.example\"\naudience = \"gateway\"";
+    let path = file(
+        "tokens-log.toml",
+        &format!(
+            "[issuers.cluster]\n{issuer}\njwks_file = {:?}\n[tenants.team-a]\n\
+             subjects = [{{ issuer = \"cluster\", subject = \"{A}\" }}]\n[log]\nfilter = \"trace\"\n",
+            files.path("keys.json")
+        ),
+    );
+    let apart = Apart::configured(&path, &[]).await;
+    let tokens = [json!({}), json!({"aud": "canary-audience"}), json!({"sub": "canary-subject"})];
+    let tokens = tokens.map(|others| signer.token(&claims(others)));
+    let mut client = InferenceClient::new(apart.channel().await);
+    for (token, good) in tokens.iter().zip([true, false, false]) {
+        assert_eq!(client.converse(with_token(ask(NOVA, "hi"), token)).await.is_ok(), good);
+    }
+    let (code, told) = apart.service.stop_and_tell("TERM");
+    assert_eq!(code, Some(0));
+    for words in ["it is for another audience", "it names no tenant", "tenant=\"team-a\""] {
+        assert!(told.iter().any(|line| line.contains(words)), "{words}: {told:#?}");
+    }
+    let parts = tokens.iter().flat_map(|token| token.split('.'));
+    let secrets: Vec<_> = parts.chain(["canary", A]).collect();
+    for line in &told {
+        assert!(!secrets.iter().any(|secret| line.contains(secret)), "{line}");
+    }
 }
