@@ -95,15 +95,16 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let routes = routes(gateway.clone(), health_service, settings.server.max_message_bytes)?;
     let web = web(&settings.server.cors_origins).map_err(AppError::Config)?;
     let uploads = Uploads::new(&settings.server);
-    let service = HttpService::of(web.layer(edge(authenticator, uploads).layer(routes)));
+    let service = HttpService::of(web.layer(edge(authenticator.clone(), uploads).layer(routes)));
 
     let rules = Rules::new(&settings.server, &Clocks::new(settings.timeouts, &settings.models));
     let closing = CancellationToken::new();
     let served = async {
         tokio::select! {
             () = serve(listener, certificates.as_ref(), service, rules, lasting.pressure.clone(), closing.clone()) => Ok(()),
-            failed = become_ready(&started.credentials, &ledger, &health, shutdown.asked()) => Err(failed.into()),
+            failed = become_ready(&started.credentials, (&authenticator, &ledger), &health, shutdown.asked()) => Err(failed.into()),
             never = fresh(certificates.as_ref()) => match never {},
+            never = authenticator.keep_keys() => match never {},
             never = lasting.pressure.watch(settings.admission.memory_limit) => match never {},
             never = lasting.renew(&settings, renewed, &gateway) => match never {},
             never = close(&shutdown, &health, &closing) => match never {},
@@ -213,15 +214,17 @@ async fn fresh(certificates: Option<&Certificates>) -> Infallible {
     }
 }
 
-/// Reports the service ready once its requests can be signed and written down. Only ends when they never can.
+/// Reports the service ready once its requests can be signed and written down, and issuers have been asked for their
+/// keys, with or without an answer. Only ends when requests never can be signed.
 async fn become_ready(
     credentials: &Credentials,
-    ledger: &Ledger,
+    (authenticator, ledger): (&Authenticator, &Ledger),
     health: &HealthReporter,
     shutdown: &CancellationToken,
 ) -> StartError {
     let checks = async {
         ledger.ready().await;
+        authenticator.keys_asked().await;
         loop {
             match credentials.check().await {
                 Ok(()) => return None,

@@ -4,6 +4,7 @@
 
 mod admission;
 mod aws;
+mod issuers;
 mod ledger;
 mod mistake;
 mod renewal;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
+pub use issuers::{IssuerSettings, SubjectSettings};
 pub use ledger::{LedgerPlace, LedgerSettings};
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
@@ -77,6 +79,8 @@ pub struct Settings {
     pub aliases: BTreeMap<String, AliasSettings>,
     /// Who may call, by name; everyone who gets a connection where there is nobody.
     pub tenants: BTreeMap<String, TenantSettings>,
+    /// Identity providers whose tokens name tenants, by name.
+    pub issuers: BTreeMap<String, IssuerSettings>,
     /// What is different for some models, by base id.
     pub models: BTreeMap<String, ModelSettings>,
     /// What is logged.
@@ -175,6 +179,7 @@ impl Default for Settings {
             residency: Vec::new(),
             aliases: BTreeMap::new(),
             tenants: BTreeMap::new(),
+            issuers: BTreeMap::new(),
             models: BTreeMap::new(),
             log: LogSettings::default(),
         }
@@ -241,6 +246,7 @@ impl Settings {
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
         mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
+        mistakes.extend(issuers::mistakes(&self.issuers, &self.tenants));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 

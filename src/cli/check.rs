@@ -22,12 +22,14 @@ impl Check {
         let settings = settings.inspect_err(|error| bad("configuration", error)).map_err(|_| failed(1))?;
         good("configuration", "every key is known");
         let (upstream, region) = upstream(&settings).await;
+        let authenticator = Authenticator::new(&settings, settings.listen);
+        let issuers = match &authenticator {
+            Ok(authenticator) => authenticator.check_keys().await,
+            Err(_) => Ok("not asked, since the listener may not be served".to_owned()),
+        };
         let checks = [
-            (
-                "listener",
-                Authenticator::new(&settings, settings.listen)
-                    .map(|_| format!("{} may be served", settings.listen)),
-            ),
+            ("listener", authenticator.map(|_| format!("{} may be served", settings.listen))),
+            ("issuers", issuers),
             (
                 "gRPC-Web",
                 edge::web(&settings.server.cors_origins)

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::Usd;
+use super::{SubjectSettings, Usd};
 
 /// The name of everyone, where no tenants are configured.
 pub const EVERYONE: &str = "local";
@@ -25,6 +25,8 @@ pub struct TenantSettings {
     pub keys: Vec<KeySettings>,
     /// Names in client certificates that are its own: `spiffe://...`, or `dns:client.example`.
     pub certificates: Vec<String>,
+    /// Those whose tokens are its own, by issuer.
+    pub subjects: Vec<SubjectSettings>,
     /// What it may call: base ids, inference profile ids and aliases, with `*` at the end for all that begin so;
     /// unset for everything.
     pub models: Option<Vec<String>>,
@@ -210,7 +212,8 @@ pub fn is_label(name: &str, value: &str) -> bool {
         && !value.chars().any(char::is_control)
 }
 
-fn is_text(text: &str) -> bool {
+/// Whether it is a name, a pattern or the like.
+pub(super) fn is_text(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

@@ -1,13 +1,16 @@
-//! Callers: everyone, or the tenants of the configuration with their keys and certificates.
+//! Callers: everyone, or the tenants of the configuration with their keys, certificates and tokens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fmt;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
+use super::token::Issuers;
 use super::{ApiKey, Policy, Principal, Sent, TenantId};
 use crate::config::Settings;
 use crate::error::{Error, Reason};
@@ -24,6 +27,8 @@ enum Kind {
         keys: HashMap<String, Key>,
         /// By the names in their certificates.
         names: HashMap<String, Principal>,
+        /// By their tokens.
+        issuers: Issuers,
     },
 }
 
@@ -41,7 +46,12 @@ impl fmt::Debug for Key {
 }
 
 impl Callers {
-    pub(super) fn new(settings: &Settings, listener: SocketAddr) -> Result<Self, String> {
+    /// Those of these settings; `former` ones hand on what they know of issuers' keys.
+    pub(super) fn new(
+        settings: &Settings,
+        listener: SocketAddr,
+        former: Option<&Self>,
+    ) -> Result<Self, String> {
         let tls = &settings.server.tls;
         let trusted = listener.ip().is_loopback() || settings.insecure;
         if settings.tenants.is_empty() {
@@ -56,14 +66,20 @@ impl Callers {
         }
         if !trusted && tls.certificate.is_none() {
             return Err(format!(
-                "{listener} can be reached from other machines and API keys would travel in plain text; configure \
-                 server.tls, or pass --insecure where something else encrypts"
+                "{listener} can be reached from other machines and API keys and tokens would travel in plain text; \
+                 configure server.tls, or pass --insecure where something else encrypts"
             ));
         }
+        let principals: BTreeMap<_, _> = settings
+            .tenants
+            .iter()
+            .map(|(name, tenant)| {
+                let policy = Arc::new(Policy::from(tenant));
+                (name.clone(), Principal { tenant: TenantId(name.as_str().into()), policy })
+            })
+            .collect();
         let (mut keys, mut names) = (HashMap::new(), HashMap::new());
-        for (name, tenant) in &settings.tenants {
-            let principal =
-                Principal { tenant: TenantId(name.as_str().into()), policy: Arc::new(Policy::from(tenant)) };
+        for ((name, tenant), principal) in settings.tenants.iter().zip(principals.values()) {
             if !tenant.certificates.is_empty() && tls.client_ca.is_none() {
                 return Err(format!(
                     "tenants.{name}.certificates: nobody is asked for one without server.tls.client_ca"
@@ -76,12 +92,46 @@ impl Callers {
             }
             names.extend(tenant.certificates.iter().map(|name| (as_shown(name), principal.clone())));
         }
-        Ok(Self(Kind::Tenants { keys, names }))
+        let issuers = Issuers::new(settings, &principals, former.and_then(Self::issuers))?;
+        Ok(Self(Kind::Tenants { keys, names, issuers }))
     }
 
     /// Whether nobody is asked who they are.
     pub(super) fn are_everyone(&self) -> bool {
         matches!(self.0, Kind::Everyone)
+    }
+
+    fn issuers(&self) -> Option<&Issuers> {
+        match &self.0 {
+            Kind::Everyone => None,
+            Kind::Tenants { issuers, .. } => Some(issuers),
+        }
+    }
+
+    /// Keeps the keys of their issuers up to date, for as long as it is polled.
+    pub(super) async fn keep_keys(&self) -> Infallible {
+        match self.issuers() {
+            Some(issuers) => issuers.keep_keys().await,
+            None => pending().await,
+        }
+    }
+
+    /// Waits until there has been an attempt to read the keys of each issuer.
+    pub(super) async fn keys_tried(&self) {
+        if let Some(issuers) = self.issuers() {
+            issuers.tried().await;
+        }
+    }
+
+    /// Reads the keys of each issuer once; which there are.
+    ///
+    /// # Errors
+    /// Which cannot be read, and why.
+    pub(super) async fn check_keys(&self) -> Result<String, String> {
+        match self.issuers() {
+            Some(issuers) => issuers.check_keys().await,
+            None => Ok("none".to_owned()),
+        }
     }
 
     /// Who it is that sent this and showed a certificate with these names. Who does both is the same by both.
@@ -91,15 +141,16 @@ impl Callers {
         shown: Option<&[String]>,
         now: SystemTime,
     ) -> Result<Principal, Error> {
-        let Kind::Tenants { keys, names } = &self.0 else { return Ok(Principal::everyone()) };
-        let by_key = match sent {
+        let Kind::Tenants { keys, names, issuers } = &self.0 else { return Ok(Principal::everyone()) };
+        let by_credential = match sent {
             Sent::Nothing => None,
             Sent::Key(key) => Some(by_key(keys, &key, now).ok_or_else(invalid)?),
+            Sent::Token(token) => Some(issuers.find(&token, now).ok_or_else(invalid)?),
             Sent::Other => return Err(invalid()),
         };
         let by_certificate =
             shown.map(|shown| by_certificate(names, shown).ok_or_else(invalid)).transpose()?;
-        match (by_key, by_certificate) {
+        match (by_credential, by_certificate) {
             (Some(one), Some(other)) if one.tenant != other.tenant => Err(invalid()),
             (Some(found), _) | (None, Some(found)) => Ok(found.clone()),
             (None, None) => Err(missing()),
@@ -130,8 +181,8 @@ fn as_shown(name: &str) -> String {
 }
 
 fn missing() -> Error {
-    let context = "send an API key as metadata `authorization: Bearer bik_...` or `x-api-key: bik_...`, or show the \
-                   certificate of a tenant";
+    let context = "send an API key as metadata `authorization: Bearer bik_...` or `x-api-key: bik_...`, or a token of an \
+                   issuer as the former, or show the certificate of a tenant";
     Error::new(Reason::CredentialsMissing, context)
 }
 

@@ -11,7 +11,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use crate::config::is_key_id;
 
 /// What every key begins with.
-const PREFIX: &str = "bik_";
+pub(super) const PREFIX: &str = "bik_";
 
 /// Letters of an id that is made here: more than 70 bits, so that no two are alike.
 const ID: usize = 12;

@@ -2,10 +2,15 @@
 
 mod callers;
 mod failures;
+mod fetch;
+mod jwks;
 mod key;
 mod peer;
 mod policy;
+mod token;
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,6 +18,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
+use tokio::sync::{Notify, SetOnce};
 
 use crate::config::{EVERYONE, Settings};
 use crate::error::{Error, Reason};
@@ -79,6 +85,10 @@ pub struct Authenticator(Arc<Door>);
 struct Door {
     listener: SocketAddr,
     callers: ArcSwap<Callers>,
+    /// There are new callers.
+    renewed: Notify,
+    /// The keys of every issuer have been asked for.
+    asked: SetOnce<()>,
     failures: Failures,
 }
 
@@ -89,8 +99,9 @@ impl Authenticator {
     /// The listener can be reached from other machines, and nobody is asked who they are or keys would travel in
     /// plain text, and the operator has not said `--insecure`.
     pub fn new(settings: &Settings, listener: SocketAddr) -> Result<Self, String> {
-        let callers = ArcSwap::from_pointee(Callers::new(settings, listener)?);
-        Ok(Self(Arc::new(Door { listener, callers, failures: Failures::default() })))
+        let callers = ArcSwap::from_pointee(Callers::new(settings, listener, None)?);
+        let (renewed, asked, failures) = (Notify::new(), SetOnce::new(), Failures::default());
+        Ok(Self(Arc::new(Door { listener, callers, renewed, asked, failures })))
     }
 
     /// Those whom new settings let in; nothing is changed by making it.
@@ -99,8 +110,9 @@ impl Authenticator {
     /// Those of [`Authenticator::new`], and settings without any tenant in a service that has some: half of a file
     /// must not open the door to everyone.
     pub fn prepared(&self, settings: &Settings) -> Result<Callers, String> {
-        let callers = Callers::new(settings, self.0.listener)?;
-        if callers.are_everyone() && !self.0.callers.load().are_everyone() {
+        let former = self.0.callers.load();
+        let callers = Callers::new(settings, self.0.listener, Some(&former))?;
+        if callers.are_everyone() && !former.are_everyone() {
             return Err(
                 "tenants: there are none any more, and everyone could call; that needs a restart".to_owned()
             );
@@ -111,12 +123,45 @@ impl Authenticator {
     /// Lets in these from now on. Calls under way go on.
     pub fn renew(&self, callers: Callers) {
         self.0.callers.store(Arc::new(callers));
+        self.0.renewed.notify_one();
+    }
+
+    /// Keeps the keys of issuers up to date, for as long as it is polled.
+    pub async fn keep_keys(&self) -> Infallible {
+        loop {
+            let callers = self.0.callers.load_full();
+            let asked = async {
+                callers.keys_tried().await;
+                // Only the first time is news.
+                let _ = self.0.asked.set(());
+                pending::<Infallible>().await
+            };
+            tokio::select! {
+                () = self.0.renewed.notified() => {}
+                never = callers.keep_keys() => match never {},
+                never = asked => match never {},
+            }
+        }
+    }
+
+    /// Waits until [`Authenticator::keep_keys`] has tried to read the keys of each issuer, whatever came of it.
+    pub async fn keys_asked(&self) {
+        self.0.asked.wait().await;
+    }
+
+    /// Reads the keys of each issuer once, and tells which there are; nothing is changed by it.
+    ///
+    /// # Errors
+    /// Which cannot be read, and why.
+    pub async fn check_keys(&self) -> Result<String, String> {
+        self.0.callers.load_full().check_keys().await
     }
 
     /// Who sent these headers over the connection of this peer. Credentials are taken out of the headers.
     ///
     /// What is wrong is answered alike, and after the same work, for a key that nobody has, one that is wrong and
-    /// one that has ended.
+    /// one that has ended; alike too for a token, whatever is wrong with it. Nothing is waited for: a token whose key
+    /// is not known here is refused, and its issuer asked behind the call.
     ///
     /// # Errors
     /// `CREDENTIALS_MISSING`, `CREDENTIALS_INVALID`; `TOO_MANY_FAILURES` in their place for an address with many.
@@ -147,27 +192,42 @@ impl Authenticator {
 enum Sent {
     Nothing,
     Key(ApiKey),
-    /// Something that is no key, or more than one.
+    /// What may be a token: whatever follows `Bearer` and does not begin like a key.
+    Token(String),
+    /// Something that is neither, or more than one.
     Other,
+}
+
+impl Sent {
+    fn key(text: &str) -> Self {
+        ApiKey::read(text).map_or(Self::Other, Self::Key)
+    }
+
+    fn bearer(text: &str) -> Self {
+        match text {
+            key if key.starts_with(key::PREFIX) => Self::key(key),
+            token if token.len() <= token::LONGEST => Self::Token(token.to_owned()),
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Takes the credentials out of the headers: nobody further in needs them.
 fn sent(headers: &mut HeaderMap) -> Sent {
-    let mut tokens = Vec::new();
+    let mut found = Vec::new();
     for value in headers.get_all(AUTHORIZATION) {
-        tokens.push(value.to_str().ok().and_then(bearer));
+        found.push(value.to_str().ok().and_then(bearer).map_or(Sent::Other, Sent::bearer));
     }
     for value in headers.get_all(X_API_KEY) {
-        tokens.push(value.to_str().ok());
+        found.push(value.to_str().map_or(Sent::Other, Sent::key));
     }
-    let sent = match tokens.as_slice() {
-        [] => Sent::Nothing,
-        [Some(token)] => ApiKey::read(token).map_or(Sent::Other, Sent::Key),
-        _ => Sent::Other,
-    };
     headers.remove(AUTHORIZATION);
     headers.remove(X_API_KEY);
-    sent
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Sent::Nothing,
+        (Some(one), true) => one,
+        (Some(_), false) => Sent::Other,
+    }
 }
 
 fn bearer(value: &str) -> Option<&str> {

@@ -147,7 +147,7 @@ impl Drop for Account {
     }
 }
 
-fn tls(identity: &Identity) -> TlsAcceptor {
+pub fn tls(identity: &Identity) -> TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);

@@ -15,6 +15,7 @@
 mod account;
 mod apart;
 mod authority;
+mod provider;
 mod raw_http2;
 mod reflected;
 mod shed;
@@ -61,3 +62,4 @@ mod the_command_line_works;
 mod the_edge_speaks_grpc;
 mod tls_guards_the_listener;
 mod tokens_are_counted;
+mod tokens_name_their_tenant;
