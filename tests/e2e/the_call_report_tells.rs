@@ -228,14 +228,10 @@ async fn timings_add_up_however_a_call_ends() {
 #[tokio::test]
 async fn an_option_that_is_not_acted_on_is_a_warning() {
     let stage = Stage::open().await;
-    let cases: [(&str, CallOptions); 4] = [
+    let cases: [(&str, CallOptions); 3] = [
         ("options.cachePolicy", CallOptions { cache_policy: CachePolicy::Use.into(), ..named("1") }),
         ("options.cachePolicy", CallOptions { cache_policy: CachePolicy::Refresh.into(), ..named("1") }),
         ("options.cacheTtl", CallOptions { cache_ttl: Some(Duration::default()), ..named("1") }),
-        (
-            "options.labels",
-            CallOptions { labels: [("team".to_owned(), "river".to_owned())].into(), ..named("1") },
-        ),
     ];
     for (path, options) in cases {
         for report in both(&stage, with(options)).await {
@@ -259,7 +255,7 @@ async fn an_option_that_is_not_acted_on_is_a_warning() {
 async fn an_option_that_cannot_be_ignored_is_refused() {
     let stage = Stage::open().await;
     let cases = [
-        ("options.costCapPicoUsd", CallOptions { cost_cap_pico_usd: Some(0), ..CallOptions::default() }),
+        ("options.costCapPicoUsd", CallOptions { cost_cap_pico_usd: Some(-1), ..CallOptions::default() }),
         (
             "options.cachePolicy",
             CallOptions { cache_policy: CachePolicy::Only.into(), ..CallOptions::default() },

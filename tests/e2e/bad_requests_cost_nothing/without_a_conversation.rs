@@ -153,13 +153,13 @@ async fn options_and_members_are_refused_together() {
         bad(
             CLAUDE,
             json!({
-                "options": {"requestId": "two words", "cachePolicy": "CACHE_POLICY_ONLY", "costCapPicoUsd": "1"},
+                "options": {"requestId": "two words", "cachePolicy": "CACHE_POLICY_ONLY", "costCapPicoUsd": "-1"},
                 "messages": [], "serviceTier": {}
             }),
         )
         .at("options.requestId", "has 9 bytes; 1 to 128 printable ASCII characters without spaces are accepted")
         .at("options.cachePolicy", "is CACHE_POLICY_ONLY; this version has no cache yet")
-        .at("options.costCapPicoUsd", "is set; this version keeps no accounts yet")
+        .at("options.costCapPicoUsd", "is negative; 0 and more are accepted")
         .at("messages", "is empty; a conversation begins with a message of the user")
         .at("serviceTier.type", "is not set; AWS requires it"),
         bad("", json!({"options": {"requestId": ""}, "serviceTier": {}}))

@@ -1,0 +1,82 @@
+//! The ledger is the bill, call by call, to the pico-dollar: whoever leaves when, whatever is repeated.
+
+use std::collections::BTreeMap;
+
+use bedrock_inference_emulator::{BillEnd, Mix};
+use fastrand::Rng;
+use futures_util::{StreamExt, stream};
+use tempfile::TempDir;
+
+use crate::stage::Stage;
+use crate::{book, caller};
+
+const CALLS: u64 = 10_000;
+
+/// At one time.
+const CALLERS: usize = 16;
+
+/// I9, U18, V1, V2: every attempt has one row and one end; what Bedrock bills is booked, and nothing else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_calls_cost_what_the_bill_says() {
+    let seed = std::env::var("MONEY_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("MONEY_SEED={seed}");
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
+    let stage = Stage::open_with(|settings| {
+        settings.ledger.url = Some(url.clone());
+        settings.ledger.spill = folder.path().join("spill");
+        settings.retry.attempts = 3;
+        // Every answer is read to its end, so that its usage is known.
+        settings.admission.drains = 1_000;
+    })
+    .await;
+    let faults = [(0.08, "ThrottlingException"), (0.04, "ServiceUnavailableException")];
+    let faults = faults.map(|(share, fault)| (share, fault.parse().unwrap()));
+    stage.emulator.set_mix(Mix::new(seed, faults).unwrap());
+    let calls = stream::iter(0..CALLS).map(|number| {
+        let mut rng = Rng::with_seed(seed.wrapping_add(number));
+        let client = stage.inference();
+        async move { caller::call(client, &mut rng).await }
+    });
+    calls.buffer_unordered(CALLERS).for_each(|()| async {}).await;
+    stage.shutdown.cancel();
+    stage.service.await.unwrap().unwrap();
+
+    let bill = stage.emulator.bill();
+    let rows = book::read(&url).await;
+    let mut booked = BTreeMap::new();
+    let mut ends = BTreeMap::<_, usize>::new();
+    for row in &rows {
+        let (kind, pico_usd) = (row.kind.as_deref().expect("an attempt is open"), row.pico_usd.unwrap());
+        *ends.entry((kind, row.outcome.as_deref().unwrap())).or_default() += 1;
+        match kind {
+            "exact" => {
+                assert!(pico_usd <= row.reserved, "it cost more than was reserved: {row:?}");
+                let before = booked.insert(row.aws_request_id.clone().unwrap(), pico_usd);
+                assert_eq!(before, None, "booked twice: {row:?}");
+            }
+            "void" => assert_eq!(pico_usd, 0),
+            other => panic!("{other}: {row:?}"),
+        }
+    }
+    let mut aborted = 0;
+    for line in &bill.lines {
+        let billed = line.pico_usd.unwrap_or_else(|| panic!("the bill has no price: {line:?}"));
+        let row = booked.remove(&line.request_id).unwrap_or_else(|| panic!("not booked: {line:?}"));
+        assert_eq!(u128::try_from(row).unwrap(), billed, "{line:?}");
+        aborted += usize::from(line.end == BillEnd::Aborted);
+    }
+    assert!(booked.is_empty(), "booked, and not on the bill: {booked:?}");
+    let total: i64 = rows.iter().filter_map(|row| row.pico_usd).sum();
+    assert_eq!(u128::try_from(total).unwrap(), bill.total_pico_usd);
+    println!(
+        "{} attempts, {} on the bill ({aborted} aborted), {total} pico-USD, ends {ends:?}",
+        rows.len(),
+        bill.lines.len()
+    );
+    assert!(
+        bill.lines.len() > CALLS as usize * 8 / 10,
+        "{} of {CALLS} calls reached a model",
+        bill.lines.len()
+    );
+}
