@@ -5,6 +5,7 @@
 mod admission;
 mod aws;
 mod mistake;
+mod overlay;
 mod renewal;
 mod routing;
 mod server;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
+pub use overlay::OverlayFile;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
 pub use tenants::{EVERYONE, GuardrailSettings, KeySettings, TenantSettings, is_key_id, is_tenant};
@@ -50,6 +52,8 @@ pub struct Settings {
     pub unknown_models: UnknownModels,
     /// What becomes of calls whose price the catalogue does not know.
     pub unpriced_models: UnpricedModels,
+    /// What adds to the catalogue and corrects it; nothing where unset.
+    pub overlay: Option<OverlayFile>,
     /// How Bedrock is reached.
     pub aws: AwsSettings,
     /// The gRPC server.
@@ -156,6 +160,7 @@ impl Default for Settings {
             route: RouteSetting::Auto,
             unknown_models: UnknownModels::Refuse,
             unpriced_models: UnpricedModels::Warn,
+            overlay: None,
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             admission: AdmissionSettings::default(),
@@ -229,6 +234,7 @@ impl Settings {
         mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
+        mistakes.extend(self.overlay.as_ref().and_then(|overlay| overlay.text().err()));
         mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }

@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, Target};
 
 pub use cost::sum;
 
-/// When the prices of the catalogue were looked up.
+/// When the prices that are built in were looked up.
 const AS_OF: &str = "2026-11-22";
 
 /// The prices of a catalogue, under one version. Cheap to clone.
@@ -106,14 +106,16 @@ impl Prices {
     /// The prices of a catalogue's models.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
-        let rows = catalog.models().map(|entry| (&entry.model.id, &entry.model.prices));
+        let models = catalog.models().map(|entry| (entry.model.id.as_str(), entry));
+        let rows = models.chain(catalog.arns()).map(|(id, entry)| (id, &entry.model.prices));
         // Structs and strings alone: they can always be written.
         let digest =
             rows.fold(FNV_OFFSET, |digest, row| fnv(digest, &serde_json::to_vec(&row).unwrap_or_default()));
-        Self { version: format!("{AS_OF}-{digest:016x}").into() }
+        let corrected = catalog.prices_as_of().map(|date| format!("+{date}")).unwrap_or_default();
+        Self { version: format!("{AS_OF}{corrected}-{digest:016x}").into() }
     }
 
-    /// The date of the prices and a digest of them all.
+    /// The date of the prices, behind it that of the overlay's where it has some, and a digest of them all.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
