@@ -88,8 +88,9 @@ pub(super) fn is_region(text: &str) -> bool {
     partition(text).is_some()
 }
 
-/// The partition that a region lies in; `None` for what can be none.
-pub(super) fn partition(region: &str) -> Option<&'static str> {
+/// The partition that a region lies in, such as `aws-us-gov`; `None` for what can be none.
+#[must_use]
+pub fn partition(region: &str) -> Option<&'static str> {
     let (rest, number) = region.rsplit_once('-')?;
     let (area, direction) = rest.rsplit_once('-')?;
     if !matches!(number.as_bytes(), [b'1'..=b'9']) || !DIRECTIONS.contains(&direction) {

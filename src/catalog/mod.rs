@@ -22,7 +22,7 @@ pub use residency::Residency;
 pub use target::{Home, Target};
 
 use id::ModelId;
-pub use id::is_prompt;
+pub use id::{is_prompt, partition};
 use overlay::OwnArn;
 
 /// Every model that can be called, by base id.

@@ -1,12 +1,12 @@
-//! What a guardrail's work costs: the same in every region but those of `us-gov`, of which nothing is known.
+//! What a guardrail's work costs: the same in every region of the partition `aws`; of others nothing is known.
 
 use bedrock_inference_proto::v1::{CostLine, GuardrailUsage};
 
-use super::{Unpriced, cost};
+use super::{Unpriced, cost, is_apart};
 
 /// The lines of a verdict. A text unit is up to a thousand characters; prices are for a thousand units.
 pub(super) fn lines(usage: &GuardrailUsage, region: &str) -> Result<Vec<CostLine>, Unpriced> {
-    if region.starts_with("us-gov-") {
+    if is_apart(region) {
         return Err(Unpriced::Guardrail(region.to_owned()));
     }
     let units = [

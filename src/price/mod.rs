@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bedrock_inference_adapters::contract::{LongContext, Model, PlacePrices, TokenPrices};
 use bedrock_inference_proto::v1::{Cost, CostBasis, GuardrailUsage, TokenCounts};
 
-use crate::catalog::{Catalog, Target};
+use crate::catalog::{Catalog, Target, partition};
 
 pub use cost::sum;
 
@@ -184,7 +184,7 @@ impl<'k> PriceKey<'k> {
         let at = |place: &str| self.model.prices.iter().find(|prices| prices.hold_at(place));
         match self.geography {
             Some(geography) => at(geography),
-            None if self.region.starts_with("us-gov-") => at(self.region),
+            None if is_apart(self.region) => at(self.region),
             None => at(self.region).or_else(|| at(PlacePrices::ON_DEMAND)),
         }
     }
@@ -250,6 +250,11 @@ impl Price {
             _ => Ok(&self.prices),
         }
     }
+}
+
+/// Whether a region has prices of its own or none: another partition, such as those of `us-gov` and `cn`.
+fn is_apart(region: &str) -> bool {
+    partition(region).is_some_and(|partition| partition != "aws")
 }
 
 /// As much of the caller's or Bedrock's word as fits into a warning.

@@ -53,6 +53,15 @@ pub(super) fn read(models: &BTreeMap<String, Arc<Entry>>, row: &mut Members<'_>)
         );
     }
     let known = model.as_deref().and_then(|model| entry(models, model, row));
+    if let (Some((_, like_the_model)), Some(model), Some(known)) = (&taken_apart, &model, known) {
+        let profile = ModelId::from_name(model, None).profile.is_some();
+        if profile && !like_the_model {
+            row.wrong("model", "is an inference profile, and throughput is provisioned for a base id");
+        }
+        if !profile && *like_the_model && !known.model.on_demand {
+            row.wrong("model", "is sold through inference profiles only: name the one that was copied");
+        }
+    }
     let place = match (&model, &taken_apart) {
         (Some(model), Some((region, _))) => ModelId::from_name(model, None)
             .profile

@@ -214,6 +214,12 @@ fn every_mistake_is_named_at_once() {
         [[arn]]
         arn = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a2"
         model = "sa.amazon.nova-pro-v1:0"
+        [[arn]]
+        arn = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a3"
+        model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+        [[arn]]
+        arn = "arn:aws:bedrock:us-west-2:123456789012:provisioned-model/a4"
+        model = "us.amazon.nova-pro-v1:0"
         "#,
     )
     .unwrap_err();
@@ -236,6 +242,8 @@ fn every_mistake_is_named_at_once() {
         "a1\": arn: is of no",
         "a1\": model: \"amazon.nova-nine-v1:0\" is no model",
         "a2\": model: amazon.nova-pro-v1:0 is not sold through sa.",
+        "a3\": model: is sold through inference profiles only",
+        "a4\": model: is an inference profile",
     ] {
         assert!(mistakes.iter().any(|mistake| mistake.contains(wanted)), "{wanted}: {mistakes:#?}");
     }
