@@ -155,14 +155,11 @@ impl Checked {
     }
 }
 
-#[test]
-fn no_form_of_an_id_finds_the_price_of_another() {
-    let catalog = Catalog::built_in().unwrap();
-    let prices = Prices::new(&catalog);
-    let (rows, mut checked) = (rows(), Checked::default());
-    assert_eq!(rows.len(), catalog.models().count());
-    let own = (&catalog, &prices);
-    for row in &rows {
+/// Every form of every id, called from everywhere.
+fn every_form(catalog: &Catalog, rows: &[Row]) -> Checked {
+    let prices = Prices::new(catalog);
+    let (own, mut checked) = ((catalog, &prices), Checked::default());
+    for row in rows {
         for (region, partition) in REGIONS {
             let elsewhere = "us-east-2";
             for geography in &row.profiles {
@@ -186,8 +183,37 @@ fn no_form_of_an_id_finds_the_price_of_another() {
             checked.check(own, &arn, elsewhere, expected);
         }
     }
+    checked
+}
+
+#[test]
+fn no_form_of_an_id_finds_the_price_of_another() {
+    let (catalog, rows) = (Catalog::built_in().unwrap(), rows());
+    assert_eq!(rows.len(), catalog.models().count());
+    let checked = every_form(&catalog, &rows);
     println!("{} forms, {} distinct prices", checked.forms, checked.prices.len());
     assert!(checked.forms > 6000 && checked.prices.len() > 100, "{} forms", checked.forms);
+}
+
+/// Nor where it has none: the price of every other place is there, and is not taken.
+#[test]
+fn a_form_without_a_price_finds_none() {
+    for gone in ["us", "eu", "global", "us-gov", "on-demand", "us-gov-west-1"] {
+        let (mut rows, mut text) = (rows(), "as_of = \"2026-11-24\"\n".to_owned());
+        for row in &mut rows {
+            let places = row.prices.iter_mut().map(|(places, _)| places);
+            let taken = places.filter_map(|places| {
+                let at = places.iter().position(|place| place == gone)?;
+                Some(places.remove(at))
+            });
+            if taken.count() > 0 {
+                write!(text, "[[model]]\nid = {:?}\nunpriced = [{gone:?}]\n", row.id).unwrap();
+            }
+        }
+        assert!(text.contains("unpriced"), "{gone}");
+        let overlay = Some(file("gone.toml", &text).into());
+        every_form(&known(&Settings { overlay, ..Settings::default() }).unwrap(), &rows);
+    }
 }
 
 /// An alias costs what the ids cost that it stands for, and completes them where it is.
