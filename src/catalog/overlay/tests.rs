@@ -185,44 +185,44 @@ fn provisioned_throughput_is_not_priced_by_its_model() {
     assert!(!model(&catalog, SONNET).prices.is_empty());
 }
 
+/// Mistakes of every kind.
+const WRONG: &str = r#"
+speed = 1
+[[model]]
+id = "anthropic.claude-nine"
+family = "cloud"
+capabilities = ["converse", "flying"]
+lifecycle = { status = "active" }
+price = [
+  { at = ["us", "moon"], default = { input = "3.00000001", outptu = "1" } },
+  { at = ["us"], basis = "x" },
+]
+[[model]]
+id = "amazon.nova-pro-v1:0"
+family = "claude"
+limits = { max_output_tokens = -1 }
+unpriced = ["sa"]
+[[model]]
+id = "us.amazon.nova-pro-v1:0"
+[[model]]
+provider = "amazon"
+[[arn]]
+arn = "arn:aws:bedrock:us-gov-west-1:123456789012:application-inference-profile/a1"
+model = "amazon.nova-nine-v1:0"
+[[arn]]
+arn = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a2"
+model = "sa.amazon.nova-pro-v1:0"
+[[arn]]
+arn = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a3"
+model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+[[arn]]
+arn = "arn:aws:bedrock:us-west-2:123456789012:provisioned-model/a4"
+model = "us.amazon.nova-pro-v1:0"
+"#;
+
 #[test]
 fn every_mistake_is_named_at_once() {
-    let mistakes = overlaid(
-        r#"
-        speed = 1
-        [[model]]
-        id = "anthropic.claude-nine"
-        family = "cloud"
-        capabilities = ["converse", "flying"]
-        lifecycle = { status = "active" }
-        price = [
-          { at = ["us", "moon"], default = { input = "3.00000001", outptu = "1" } },
-          { at = ["us"], basis = "x" },
-        ]
-        [[model]]
-        id = "amazon.nova-pro-v1:0"
-        family = "claude"
-        limits = { max_output_tokens = -1 }
-        unpriced = ["sa"]
-        [[model]]
-        id = "us.amazon.nova-pro-v1:0"
-        [[model]]
-        provider = "amazon"
-        [[arn]]
-        arn = "arn:aws:bedrock:us-gov-west-1:123456789012:application-inference-profile/a1"
-        model = "amazon.nova-nine-v1:0"
-        [[arn]]
-        arn = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a2"
-        model = "sa.amazon.nova-pro-v1:0"
-        [[arn]]
-        arn = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a3"
-        model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
-        [[arn]]
-        arn = "arn:aws:bedrock:us-west-2:123456789012:provisioned-model/a4"
-        model = "us.amazon.nova-pro-v1:0"
-        "#,
-    )
-    .unwrap_err();
+    let mistakes = overlaid(WRONG).unwrap_err();
     for wanted in [
         "speed: is not known here",
         "model \"anthropic.claude-nine\": family: \"cloud\" is none; there are claude, generic, nova, titan",
