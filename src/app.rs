@@ -136,12 +136,24 @@ pub fn home(settings: &Settings, region: &str) -> Home {
     Home { region: region.to_owned(), geography: settings.aws.geography.clone() }
 }
 
+/// Every model that is known with these settings: those that are built in, as the overlay has them.
+///
+/// # Errors
+/// Every mistake of the overlay, a line each.
+pub fn known(settings: &Settings) -> Result<Catalog, String> {
+    let catalog = Catalog::built_in()?;
+    match &settings.overlay {
+        Some(overlay) => catalog.with_overlay(overlay),
+        None => Ok(catalog),
+    }
+}
+
 /// The catalogue as these settings make it, seen from `home`.
 ///
 /// # Errors
-/// Models, aliases or places of the settings that are not there.
+/// Mistakes of the overlay; models, aliases or places of the settings that are not there.
 pub fn catalog(settings: &Settings, home: &Home) -> Result<Catalog, String> {
-    let catalog = Catalog::built_in()?
+    let catalog = known(settings)?
         .with_unknown(settings.unknown_models)
         .within(Residency::new(&settings.residency)?)
         .with_aliases(&settings.aliases, home)?;

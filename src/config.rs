@@ -7,6 +7,7 @@ mod aws;
 mod issuers;
 mod ledger;
 mod mistake;
+mod overlay;
 mod renewal;
 mod routing;
 mod server;
@@ -25,6 +26,7 @@ pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
 pub use issuers::{IssuerSettings, SubjectSettings};
 pub use ledger::{LedgerPlace, LedgerSettings};
+pub use overlay::OverlayFile;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
 pub use tenants::{
@@ -59,6 +61,8 @@ pub struct Settings {
     pub unknown_models: UnknownModels,
     /// What becomes of calls whose price the catalogue does not know.
     pub unpriced_models: UnpricedModels,
+    /// What adds to the catalogue and corrects it; nothing where unset.
+    pub overlay: Option<OverlayFile>,
     /// How Bedrock is reached.
     pub aws: AwsSettings,
     /// Where the ledger is kept.
@@ -169,6 +173,7 @@ impl Default for Settings {
             route: RouteSetting::Auto,
             unknown_models: UnknownModels::Refuse,
             unpriced_models: UnpricedModels::Warn,
+            overlay: None,
             aws: AwsSettings::default(),
             ledger: LedgerSettings::default(),
             server: ServerSettings::default(),
@@ -245,6 +250,7 @@ impl Settings {
         mistakes.extend(self.ledger.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
+        mistakes.extend(self.overlay.as_ref().and_then(|overlay| overlay.text().err()));
         mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
         mistakes.extend(issuers::mistakes(&self.issuers, &self.tenants));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }

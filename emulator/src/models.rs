@@ -1,7 +1,7 @@
 //! The catalogue: which model ids exist, how they may be called, and what each model can do.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 
@@ -101,6 +101,8 @@ fn is_version(part: &str) -> bool {
 pub(crate) struct Catalogue {
     bases: HashMap<String, Arc<Model>>,
     profiles: HashMap<String, Arc<Model>>,
+    /// Ids of this account alone, and those that stand behind them.
+    own: Mutex<HashMap<String, String>>,
 }
 
 impl Catalogue {
@@ -113,7 +115,16 @@ impl Catalogue {
             profiles.extend(model.profiles.iter().map(|id| (id.clone(), Arc::clone(model))));
         }
         let bases = models.into_iter().map(|model| (model.id.clone(), model)).collect();
-        Ok(Self { bases, profiles })
+        Ok(Self { bases, profiles, own: Mutex::default() })
+    }
+
+    /// From now on an id stands for another one.
+    pub(crate) fn stand_for(&self, id: &str, other: &str) {
+        self.own().insert(id.to_owned(), other.to_owned());
+    }
+
+    fn own(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every base id and profile id.
@@ -124,6 +135,8 @@ impl Catalogue {
 
     /// The model behind any form of `modelId`, or the refusal AWS gives.
     pub(crate) fn resolve(&self, model_id: &str) -> Outcome<Arc<Model>> {
+        let own = self.own().get(model_id).cloned();
+        let model_id = own.as_deref().unwrap_or(model_id);
         let found = match model_id.strip_prefix("arn:") {
             None => self.profiles.get(model_id).or_else(|| self.bases.get(model_id)),
             Some(arn) => self.resolve_arn(arn),

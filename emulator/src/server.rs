@@ -159,6 +159,12 @@ impl Emulator {
         self.shared.script.push(fault);
     }
 
+    /// Answers calls of an id as those of a base id or a profile id: a model that is newer than this emulator, or
+    /// an ARN of one's own account, such as that of an application inference profile.
+    pub fn stand_for(&self, id: &str, other: &str) {
+        self.shared.catalogue.stand_for(id, other);
+    }
+
     /// Sets the steady mix of faults for the calls that come from now on; `Mix::default()` for none.
     pub fn set_mix(&self, mix: Mix) {
         self.shared.set_mix(mix);

@@ -19,7 +19,7 @@ impl Catalog {
             return self.choose(asked, home);
         }
         if let Some(choice) = self.aliases.get(asked).filter(|_| !policy.allows_model(asked)) {
-            let allowed = choice.targets.iter().filter(|target| is_allowed(policy, target)).cloned();
+            let allowed = choice.targets.iter().filter(|target| self.is_allowed(policy, target)).cloned();
             let choice = Choice { targets: allowed.collect(), ..choice.clone() };
             return choice.first().is_ok().then_some(choice).ok_or_else(not_allowed);
         }
@@ -42,11 +42,23 @@ impl Catalog {
         self.resolve_bare(asked, home).map_err(hidden)
     }
 
+    /// Whether the policy names this target of an alias by itself.
+    fn is_allowed(&self, policy: &Policy, target: &Target) -> bool {
+        let model = target.entry.as_ref().is_some_and(|entry| policy.allows_model(&entry.model.id));
+        let profile = target.inference_profile.as_ref().is_some_and(|profile| policy.allows_model(profile));
+        model
+            || profile
+            || (self.arns.contains_key(&target.model_id) && policy.allows_model(&target.model_id))
+    }
+
     /// Whether the policy names what this id stands for.
     fn check(&self, policy: &Policy, asked: &str) -> Result<(), Error> {
-        let id = ModelId::parse(asked).unwrap_or_else(|| ModelId::opaque(asked));
-        let named =
-            policy.allows_model(id.base) || id.profile.is_some_and(|profile| policy.allows_model(profile));
+        let own = self.arns.get(asked);
+        let id = own
+            .map_or_else(|| ModelId::parse(asked).unwrap_or_else(|| ModelId::opaque(asked)), |own| own.id());
+        let named = policy.allows_model(id.base)
+            || id.profile.is_some_and(|profile| policy.allows_model(profile))
+            || (own.is_some() && policy.allows_model(asked));
         let alias = self.aliases.contains_key(asked) && policy.allows_model(asked);
         if named || alias { Ok(()) } else { Err(not_allowed()) }
     }
@@ -64,11 +76,6 @@ impl Entry {
             self.model.profile_ids().filter(|profile| policy.allows_model(profile)).collect();
         (!profiles.is_empty()).then_some(profiles)
     }
-}
-
-fn is_allowed(policy: &Policy, target: &Target) -> bool {
-    let model = target.entry.as_ref().is_some_and(|entry| policy.allows_model(&entry.model.id));
-    model || target.inference_profile.as_ref().is_some_and(|profile| policy.allows_model(profile))
 }
 
 fn hidden(error: Error) -> Error {

@@ -29,6 +29,8 @@ pub(super) struct ModelId<'a> {
     pub(super) profile: Option<&'a str>,
     /// The region, where it is an ARN.
     pub(super) region: Option<&'a str>,
+    /// Whether it is an ARN of one's own, which is called as it stands, whatever the model is sold through.
+    pub(super) own: bool,
 }
 
 /// Whether it names a prompt of AWS's prompt management, which brings messages and tools of its own.
@@ -54,7 +56,7 @@ impl<'a> ModelId<'a> {
         }
         match (parts.next()?.split_once('/')?, account) {
             (("foundation-model", name), "") => {
-                Some(Self { base: name, profile: None, region: Some(region) })
+                Some(Self { base: name, profile: None, region: Some(region), own: false })
             }
             (("inference-profile", name), account) if !account.is_empty() => {
                 let id = Self::from_name(name, Some(region));
@@ -67,16 +69,16 @@ impl<'a> ModelId<'a> {
     /// Any other ARN, taken as it stands in its own region.
     pub(super) fn opaque(asked: &'a str) -> Self {
         let region = asked.split(':').nth(3).filter(|region| is_region(region));
-        Self { base: asked, profile: None, region }
+        Self { base: asked, profile: None, region, own: true }
     }
 
-    fn from_name(name: &'a str, region: Option<&'a str>) -> Self {
+    pub(super) fn from_name(name: &'a str, region: Option<&'a str>) -> Self {
         match name.split_once('.') {
             // A geography is followed by the provider, so another dot must come.
             Some((geography, base)) if GEOGRAPHIES.contains(&geography) && base.contains('.') => {
-                Self { base, profile: Some(name), region }
+                Self { base, profile: Some(name), region, own: false }
             }
-            _ => Self { base: name, profile: None, region },
+            _ => Self { base: name, profile: None, region, own: false },
         }
     }
 }
@@ -86,8 +88,9 @@ pub(super) fn is_region(text: &str) -> bool {
     partition(text).is_some()
 }
 
-/// The partition that a region lies in; `None` for what can be none.
-pub(super) fn partition(region: &str) -> Option<&'static str> {
+/// The partition that a region lies in, such as `aws-us-gov`; `None` for what can be none.
+#[must_use]
+pub fn partition(region: &str) -> Option<&'static str> {
     let (rest, number) = region.rsplit_once('-')?;
     let (area, direction) = rest.rsplit_once('-')?;
     if !matches!(number.as_bytes(), [b'1'..=b'9']) || !DIRECTIONS.contains(&direction) {

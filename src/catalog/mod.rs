@@ -3,6 +3,7 @@
 mod alias;
 mod allowed;
 mod id;
+mod overlay;
 mod residency;
 mod target;
 mod unknown;
@@ -21,12 +22,16 @@ pub use residency::Residency;
 pub use target::{Home, Target};
 
 use id::ModelId;
-pub use id::is_prompt;
+pub use id::{is_prompt, partition};
+use overlay::OwnArn;
 
 /// Every model that can be called, by base id.
 #[derive(Debug)]
 pub struct Catalog {
     models: BTreeMap<String, Arc<Entry>>,
+    /// ARNs of one's own account that stand for one of them.
+    arns: BTreeMap<String, OwnArn>,
+    prices_as_of: Option<String>,
     aliases: BTreeMap<String, Choice>,
     residency: Residency,
     unknown: UnknownModels,
@@ -64,6 +69,8 @@ impl Catalog {
         }
         Ok(Self {
             models,
+            arns: BTreeMap::new(),
+            prices_as_of: None,
             aliases: BTreeMap::new(),
             residency: Residency::default(),
             unknown: UnknownModels::Refuse,
@@ -103,6 +110,17 @@ impl Catalog {
     /// Every model, in the order of the base ids.
     pub fn models(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.models.values()
+    }
+
+    /// Every ARN of one's own that stands for a model, with the prices that hold for it.
+    pub fn arns(&self) -> impl Iterator<Item = (&str, &Arc<Entry>)> {
+        self.arns.iter().map(|(arn, own)| (arn.as_str(), &own.entry))
+    }
+
+    /// When the overlay's prices were looked up, YYYY-MM-DD; `None` where all are those that are built in.
+    #[must_use]
+    pub fn prices_as_of(&self) -> Option<&str> {
+        self.prices_as_of.as_deref()
     }
 
     /// Every alias and what it stands for, by name.
@@ -157,7 +175,10 @@ impl Catalog {
         self.residency.hold(choice.first()?.clone().bare())
     }
 
-    fn find<'a>(&self, asked: &'a str) -> Result<(Arc<Entry>, ModelId<'a>), Error> {
+    fn find<'a>(&'a self, asked: &'a str) -> Result<(Arc<Entry>, ModelId<'a>), Error> {
+        if let Some(own) = self.arns.get(asked) {
+            return Ok((Arc::clone(&own.entry), own.id()));
+        }
         let parsed = ModelId::parse(asked);
         let found = parsed.as_ref().and_then(|id| self.models.get(id.base)).map(Arc::clone);
         match (found, parsed) {
@@ -175,8 +196,8 @@ impl Catalog {
         let near: Vec<_> = self.near(asked).collect();
         let hint = if near.is_empty() {
             "base model ids, inference profile ids and the ARNs of both are accepted, for the models that \
-             ListModels names, and aliases of the configuration; others, such as application inference profiles, pass where the gateway's operator \
-             has set unknown_models = \"warn\""
+             ListModels names, and aliases of the configuration; others, such as application inference profiles, \
+             where the gateway's operator has named them in the overlay or has set unknown_models = \"warn\""
                 .to_owned()
         } else {
             format!("did you mean {}?", near.join(" or "))

@@ -98,7 +98,7 @@ impl Target {
         let region = id.region.unwrap_or(&home.region).to_owned();
         let (model_id, inference_profile) = match id.profile {
             Some(profile) => (asked.to_owned(), Some(profile.to_owned())),
-            None if entry.model.on_demand => (asked.to_owned(), None),
+            None if id.own || entry.model.on_demand => (asked.to_owned(), None),
             None => {
                 let profile = completed(&entry.model, &region, home)?;
                 (profile.clone(), Some(profile))

@@ -56,7 +56,12 @@ fn models(settings: &Settings, region: &str) -> Result<String, String> {
     let catalog = app::catalog(settings, &app::home(settings, region))?;
     let (models, aliases) = (catalog.models().count(), catalog.aliases().count());
     let own = settings.models.len();
-    Ok(format!("{models} in the catalogue, {own} with settings of their own, {aliases} aliases"))
+    let overlay = settings.overlay.as_ref().map(|overlay| {
+        let arns = catalog.arns().count();
+        format!(", {} taken, {arns} ARNs", overlay.path().display())
+    });
+    let overlay = overlay.unwrap_or_default();
+    Ok(format!("{models} in the catalogue, {own} with settings of their own, {aliases} aliases{overlay}"))
 }
 
 async fn tls(settings: &TlsSettings) -> Result<String, String> {

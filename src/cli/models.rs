@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use bedrock_inference_adapters::contract::{Capability, Model, TokenPrice};
 
-use super::{Failure, show};
-use crate::catalog::{Catalog, Entry};
+use super::{ConfigFile, Failure, show};
+use crate::app;
+use crate::catalog::Entry;
+use crate::config::Settings;
 
 /// List the models that can be called.
 #[derive(Debug, clap::Args)]
 pub(super) struct Models {
+    #[command(flatten)]
+    file: ConfigFile,
     /// Only models of this family, such as claude
     #[arg(long)]
     family: Option<String>,
@@ -26,7 +30,8 @@ pub(super) struct Models {
 
 impl Models {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let catalog = Catalog::built_in().map_err(Failure::run)?;
+        let settings = Settings::load(self.file.config.as_deref()).map_err(Failure::usage)?;
+        let catalog = app::known(&settings).map_err(Failure::usage)?;
         let wanted: Vec<_> = catalog.models().filter(|entry| self.wants(entry)).collect();
         if wanted.is_empty() {
             return Err(Failure::usage(format!(

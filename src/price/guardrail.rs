@@ -1,8 +1,8 @@
-//! What a guardrail's work costs: the same in every region but those of `us-gov`, of which nothing is known.
+//! What a guardrail's work costs: the same in every region of the partition `aws`; of others nothing is known.
 
 use bedrock_inference_proto::v1::{CostLine, GuardrailUsage};
 
-use super::{Unpriced, cost};
+use super::{Unpriced, cost, is_apart};
 
 /// How often a member of a verdict's usage is counted.
 type Units = fn(&GuardrailUsage) -> Option<i32>;
@@ -26,7 +26,7 @@ const PICO_USD: [(&str, Units, i64); 8] = [
 
 /// The lines of a verdict. A text unit is up to a thousand characters; prices are for a thousand units.
 pub(super) fn lines(usage: &GuardrailUsage, region: &str) -> Result<Vec<CostLine>, Unpriced> {
-    if region.starts_with("us-gov-") {
+    if is_apart(region) {
         return Err(Unpriced::Guardrail(region.to_owned()));
     }
     let lines = PICO_USD

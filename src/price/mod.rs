@@ -11,11 +11,11 @@ use std::sync::Arc;
 use bedrock_inference_adapters::contract::{LongContext, Model, PlacePrices, TokenPrices};
 use bedrock_inference_proto::v1::{Cost, CostBasis, GuardrailUsage, TokenCounts};
 
-use crate::catalog::{Catalog, Target};
+use crate::catalog::{Catalog, Target, partition};
 
 pub use cost::sum;
 
-/// When the prices of the catalogue were looked up.
+/// When the prices that are built in were looked up.
 const AS_OF: &str = "2026-11-22";
 
 /// The prices of a catalogue, under one version. Cheap to clone.
@@ -106,14 +106,16 @@ impl Prices {
     /// The prices of a catalogue's models.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
-        let rows = catalog.models().map(|entry| (&entry.model.id, &entry.model.prices));
+        let models = catalog.models().map(|entry| (entry.model.id.as_str(), entry));
+        let rows = models.chain(catalog.arns()).map(|(id, entry)| (id, &entry.model.prices));
         // Structs and strings alone: they can always be written.
         let digest =
             rows.fold(FNV_OFFSET, |digest, row| fnv(digest, &serde_json::to_vec(&row).unwrap_or_default()));
-        Self { version: format!("{AS_OF}-{digest:016x}").into() }
+        let corrected = catalog.prices_as_of().map(|date| format!("+{date}")).unwrap_or_default();
+        Self { version: format!("{AS_OF}{corrected}-{digest:016x}").into() }
     }
 
-    /// The date of the prices and a digest of them all.
+    /// The date of the prices, behind it that of the overlay's where it has some, and a digest of them all.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -192,7 +194,7 @@ impl<'k> PriceKey<'k> {
         let at = |place: &str| self.model.prices.iter().find(|prices| prices.hold_at(place));
         match self.geography {
             Some(geography) => at(geography),
-            None if self.region.starts_with("us-gov-") => at(self.region),
+            None if is_apart(self.region) => at(self.region),
             None => at(self.region).or_else(|| at(PlacePrices::ON_DEMAND)),
         }
     }
@@ -258,6 +260,11 @@ impl Price {
             _ => Ok(&self.prices),
         }
     }
+}
+
+/// Whether a region has prices of its own or none: another partition, such as those of `us-gov` and `cn`.
+fn is_apart(region: &str) -> bool {
+    partition(region).is_some_and(|partition| partition != "aws")
 }
 
 /// As much of the caller's or Bedrock's word as fits into a warning.

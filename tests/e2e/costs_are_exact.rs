@@ -1,10 +1,10 @@
 //! The cost in a report is that of a bill made by hand, to the pico-dollar; what has no price is not guessed.
 
 mod amounts;
+mod forms;
+mod published;
 
-use bedrock_inference::catalog::{Catalog, Home};
 use bedrock_inference::config::UnpricedModels;
-use bedrock_inference::price::{Prices, Service};
 use bedrock_inference_emulator::Fault;
 use bedrock_inference_proto::v1::{
     CachePointBlock, CallOptions, CallReport, ContentBlock, ConverseRequest, ConverseStreamRequest,
@@ -232,140 +232,4 @@ async fn an_estimate_has_the_call_between_its_bounds() {
     let request = EstimateCostRequest { max_tokens: Some(-1), ..estimate(CLAUDE) };
     let status = stage.inference().estimate_cost(request).await.unwrap_err();
     assert_eq!(reason(&status), "INVALID_REQUEST");
-}
-
-/// A row of a family's file, read by nothing of ours.
-struct Row {
-    id: String,
-    profiles: Vec<String>,
-    on_demand: bool,
-    /// Places, and the price of input in USD per million tokens.
-    prices: Vec<(Vec<String>, String)>,
-}
-
-/// Line by line, since the service reads it as TOML.
-fn rows() -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    let words = |line: &str| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    for file in [
-        include_str!("../../adapters/src/claude/models.toml"),
-        include_str!("../../adapters/src/generic/models.toml"),
-        include_str!("../../adapters/src/nova/models.toml"),
-        include_str!("../../adapters/src/titan/models.toml"),
-    ] {
-        for line in file.lines() {
-            if line == "[[model]]" {
-                let (id, profiles, prices) = (String::new(), Vec::new(), Vec::new());
-                rows.push(Row { id, profiles, on_demand: false, prices });
-            }
-            let Some((name, value)) = line.split_once(" = ") else { continue };
-            let Some(row) = rows.last_mut() else { continue };
-            match name {
-                "id" => row.id = words(value).remove(0),
-                "profiles" => row.profiles = words(value),
-                "on_demand" => row.on_demand = value == "true",
-                "at" => row.prices.push((words(value), String::new())),
-                "default" if value.contains("{ input = ") => {
-                    row.prices.last_mut().unwrap().1 = words(value).remove(0);
-                }
-                _ => {}
-            }
-        }
-    }
-    rows
-}
-
-/// The price of a million input tokens at a place, by the file alone.
-fn by_file<'r>(row: &'r Row, places: &[&str]) -> Option<&'r str> {
-    places.iter().find_map(|place| {
-        let found = row.prices.iter().find(|(at, _)| at.iter().any(|at| at == place));
-        found.map(|(_, price)| price.as_str())
-    })
-}
-
-fn pico(usd_per_million: &str) -> i64 {
-    let (whole, fraction) = usd_per_million.split_once('.').unwrap_or((usd_per_million, ""));
-    format!("{whole}{fraction:0<6}").parse().unwrap()
-}
-
-/// Every model in every form of its id, at home in every kind of region.
-#[test]
-fn no_form_of_an_id_finds_the_price_of_another() {
-    let catalog = Catalog::built_in().unwrap();
-    let prices = Prices::new(&catalog);
-    let one = TokenCounts { input: 1, ..TokenCounts::default() };
-    let found = |id: &str, region: &str| {
-        let home = Home { region: region.to_owned(), geography: None };
-        let target = catalog.resolve(id, &home).ok()?;
-        Some(prices.of(&target, &Service::default()).ok().and_then(|price| price.cost(&one).ok()))
-    };
-    let (rows, mut checked) = (rows(), 0);
-    assert_eq!(rows.len(), catalog.models().count());
-    let regions =
-        ["us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-2", "us-gov-west-1"];
-    for row in &rows {
-        let mut check = |id: &str, region: &str, places: &[&str]| {
-            let Some(cost) = found(id, region) else { return };
-            let cost = cost.map(|cost| cost.pico_usd);
-            let expected = by_file(row, places).filter(|price| !price.is_empty()).map(pico);
-            assert_eq!(cost, expected, "{id} from {region}");
-            checked += 1;
-        };
-        for region in regions {
-            for geography in &row.profiles {
-                let profile = format!("{geography}.{}", row.id);
-                check(&profile, region, &[geography]);
-                let arn = format!("arn:aws:bedrock:{region}:123456789012:inference-profile/{profile}");
-                check(&arn, "us-east-2", &[geography]);
-            }
-            let gov = region.starts_with("us-gov");
-            let places: &[&str] = if gov { &[region] } else { &[region, "on-demand"] };
-            if row.on_demand {
-                check(&row.id, region, places);
-                let arn = format!("arn:aws:bedrock:{region}::foundation-model/{}", row.id);
-                check(&arn, "us-east-2", places);
-            } else {
-                let home = Home { region: region.to_owned(), geography: None };
-                let Ok(target) = catalog.resolve(&row.id, &home) else { continue };
-                let profile = target.inference_profile.unwrap();
-                check(&row.id, region, &[profile.split('.').next().unwrap()]);
-            }
-        }
-    }
-    assert!(checked > 2000, "{checked}");
-}
-
-/// Every chat model has a price that its documents give, each with its basis, and no place has two.
-#[test]
-fn every_model_of_converse_has_its_prices() {
-    let catalog = Catalog::built_in().unwrap();
-    let mut without = Vec::new();
-    for entry in catalog.models() {
-        let model = &entry.model;
-        let converses =
-            model.capabilities.contains(&bedrock_inference_adapters::contract::Capability::Converse);
-        if converses && model.prices.is_empty() {
-            without.push(model.id.as_str());
-        }
-        let mut places: Vec<_> = model.prices.iter().flat_map(|prices| &prices.at).collect();
-        let all = places.len();
-        places.sort();
-        places.dedup();
-        assert_eq!(places.len(), all, "{}: a place has two prices", model.id);
-        for prices in &model.prices {
-            assert!(!prices.basis.is_empty() && !prices.at.is_empty(), "{}", model.id);
-        }
-        // What it is sold through has a price, but where none is known.
-        let priced = |place: &str| model.prices.iter().any(|prices| prices.hold_at(place));
-        let unpriced = model.profiles.iter().find(|geography| !model.prices.is_empty() && !priced(geography));
-        assert_eq!(unpriced, None, "{}", model.id);
-    }
-    // AWS's price list has none of these any more.
-    let known = [
-        "anthropic.claude-3-haiku-20240307-v1:0",
-        "anthropic.claude-3-sonnet-20240229-v1:0",
-        "cohere.command-r-plus-v1:0",
-        "cohere.command-r-v1:0",
-    ];
-    assert_eq!(without, known);
 }

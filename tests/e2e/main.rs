@@ -60,6 +60,7 @@ mod tenants_have_policies;
 mod the_call_report_tells;
 mod the_command_line_works;
 mod the_edge_speaks_grpc;
+mod the_overlay_is_in_force;
 mod tls_guards_the_listener;
 mod tokens_are_counted;
 mod tokens_name_their_tenant;

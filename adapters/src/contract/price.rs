@@ -63,7 +63,7 @@ pub struct TokenPrices {
 }
 
 impl PlacePrices {
-    /// The bare id in a region that has no prices of its own, but for those of `us-gov`.
+    /// The bare id in a region of the partition `aws` that has no prices of its own.
     pub const ON_DEMAND: &'static str = "on-demand";
 
     /// Whether the prices hold at a geography, a region, or [`PlacePrices::ON_DEMAND`].

@@ -48,9 +48,9 @@ impl Serve {
         serve(self, text, settings, voice).await.map_err(|failure| voice.failed(failure))
     }
 
-    /// The settings that this text makes, with the environment and the flags on top.
+    /// The settings that this text makes, with the flags on top.
     fn settings(&self, text: &Text) -> Result<Settings, String> {
-        let mut settings = text.parse()?;
+        let mut settings = text.parsed()?;
         settings.listen = self.listen.unwrap_or(settings.listen);
         settings.upstream = self.upstream.unwrap_or(settings.upstream);
         settings.aws.region = self.region.clone().or(settings.aws.region);

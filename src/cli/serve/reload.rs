@@ -1,4 +1,4 @@
-//! Reload: the configuration read again, on SIGHUP and when its file has changed.
+//! Reload: the configuration read again, on SIGHUP and when its file or the overlay has changed.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -15,37 +15,46 @@ use crate::config::Settings;
 /// How long a changed file must stay as it is before it is read as meant: its writer may not be done.
 const SETTLED: Duration = Duration::from_millis(500);
 
-/// What stands in the configuration file; nothing where none is named.
-#[derive(Clone, PartialEq, Eq)]
+/// What stands in the configuration file, nothing where none is named; and the settings that it makes, with the
+/// environment on top and the overlay as it stood then.
+#[derive(Clone)]
 pub(super) struct Text {
     path: Option<PathBuf>,
     read: Option<Result<String, String>>,
+    settings: Result<Settings, String>,
 }
 
 impl Text {
-    /// Reads the file. The path is followed anew each time, so that a link to another file is a change.
+    /// Reads the files. The paths are followed anew each time, so that a link to another file is a change.
     pub(super) async fn read(path: Option<&Path>) -> Self {
         let read = match path {
             Some(path) => Some(tokio::fs::read_to_string(path).await.map_err(|error| error.to_string())),
             None => None,
         };
-        Self { path: path.map(Path::to_owned), read }
+        let text = read.as_ref().map(|read| read.as_deref().map_err(Clone::clone));
+        let settings = text.transpose().and_then(Settings::parse).map_err(|mistake| match path {
+            Some(path) => format!("{}: {mistake}", path.display()),
+            None => mistake,
+        });
+        Self { path: path.map(Path::to_owned), read, settings }
     }
 
-    /// The settings that it makes, with the environment on top.
+    /// The settings that it makes.
     ///
     /// # Errors
     /// What is wrong, and in which file.
-    pub(super) fn parse(&self) -> Result<Settings, String> {
-        let text = self.read.as_ref().map(|read| read.as_deref().map_err(Clone::clone));
-        text.transpose().and_then(Settings::parse).map_err(|mistake| match &self.path {
-            Some(path) => format!("{}: {mistake}", path.display()),
-            None => mistake,
-        })
+    pub(super) fn parsed(&self) -> Result<Settings, String> {
+        self.settings.clone()
     }
 
     async fn again(&self) -> Self {
         Self::read(self.path.as_deref()).await
+    }
+
+    /// Whether both files say what they said then: nothing else changes while a service runs.
+    fn says(&self, other: &Self) -> bool {
+        let overlay = |text: &Self| text.settings.as_ref().ok().and_then(|settings| settings.overlay.clone());
+        self.read == other.read && overlay(self) == overlay(other)
     }
 }
 
@@ -76,15 +85,15 @@ impl Reload {
     /// Whoever sends SIGHUP is always answered; a changed file is judged once.
     pub(super) async fn run(&mut self) -> Infallible {
         loop {
-            let pause = if self.read == self.judged { self.every } else { self.every.min(SETTLED) };
+            let pause = if self.read.says(&self.judged) { self.every } else { self.every.min(SETTLED) };
             let asked = tokio::select! {
                 _ = self.hangups.recv() => true,
                 () = sleep(pause) => false,
             };
             let read = self.read.again().await;
-            let settled = read == self.read;
+            let settled = read.says(&self.read);
             self.read = read;
-            if asked || (settled && self.read != self.judged) {
+            if asked || (settled && !self.read.says(&self.judged)) {
                 self.judge();
             }
         }
