@@ -86,7 +86,7 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let shutdown = Shutdown::new(shutdown, at_once, &settings.server);
     let authenticator = Authenticator::new(&settings, listener.local_addr()?).map_err(AppError::Config)?;
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
-    let lasting = Lasting::new(&started, &settings, authenticator.clone());
+    let lasting = Lasting::new(&started, &settings, authenticator.clone()).map_err(AppError::Config)?;
     let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
@@ -110,6 +110,7 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let served = async {
         let served = served.await;
         lasting.flights.land().await;
+        lasting.limits.settled().await;
         served
     };
     tokio::pin!(served);

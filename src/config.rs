@@ -5,6 +5,7 @@
 mod admission;
 mod aws;
 mod mistake;
+mod redis;
 mod renewal;
 mod routing;
 mod server;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
+pub use redis::RedisSettings;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
 pub use tenants::{EVERYONE, GuardrailSettings, KeySettings, TenantSettings, is_key_id, is_tenant};
@@ -56,6 +58,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// How much the service takes on at a time.
     pub admission: AdmissionSettings,
+    /// The Redis that several gateways share.
+    pub redis: RedisSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
     /// Attempts that a call may have.
@@ -159,6 +163,7 @@ impl Default for Settings {
             aws: AwsSettings::default(),
             server: ServerSettings::default(),
             admission: AdmissionSettings::default(),
+            redis: RedisSettings::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
             breaker: BreakerSettings::default(),
@@ -228,6 +233,7 @@ impl Settings {
             .collect();
         mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
+        mistakes.extend(self.redis.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
         mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
@@ -241,6 +247,7 @@ impl Settings {
         });
         let server = self.server.out_of_range().map(|key| format!("server.{key}"));
         let admission = self.admission.out_of_range().map(|key| format!("admission.{key}"));
+        let redis = self.redis.out_of_range().map(|key| format!("redis.{key}"));
         let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
@@ -249,7 +256,7 @@ impl Settings {
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
         let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
         let all = reload.into_iter().chain(aws).chain(retry).chain(breaker).chain(hedges);
-        all.chain(server).chain(admission).chain(timeouts).chain(own).collect()
+        all.chain(server).chain(admission).chain(redis).chain(timeouts).chain(own).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! (`tests/house/` checks it). `ARCHITECTURE.md` has the plan of the whole house.
 //!
 //! - ground: [`service`], [`error`], [`config`], [`telemetry`], [`memory`]
-//! - facts: [`principal`], [`catalog`], [`price`]
+//! - facts: [`principal`], [`catalog`], [`price`], [`limits`]
 //! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
 //! - the door: [`edge`], [`grpc`], [`server`], [`app`], [`cli`]
 
@@ -23,6 +23,8 @@ pub mod principal;
 pub mod catalog;
 
 pub mod price;
+
+pub mod limits;
 
 pub mod call;
 

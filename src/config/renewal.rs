@@ -16,6 +16,7 @@ impl Settings {
             aws: AwsSettings { geography: self.aws.geography, ..start.aws.clone() },
             server: start.server.clone(),
             admission: start.admission,
+            redis: start.redis.clone(),
             timeouts: Timeouts { connect: start.timeouts.connect, ..self.timeouts },
             log: start.log.clone(),
             ..self
