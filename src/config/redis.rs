@@ -49,3 +49,23 @@ impl RedisSettings {
         keys.into_iter().filter(|(_, wrong)| *wrong).map(|(key, _)| key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Settings;
+
+    #[test]
+    fn what_cannot_be_is_told_without_the_address() {
+        for (toml, words) in [
+            ("[redis]\nurl = \"s3cret\"", "redis.url: redis://"),
+            ("[redis]\nurl = \"http://:s3cret@h\"", "redis.url: redis://"),
+            ("[redis]\nreplicas = 0", "redis.replicas is too small"),
+            ("[redis]\ntimeout = \"0s\"", "redis.timeout is too small"),
+        ] {
+            let mistake = Settings::parse(Some(toml)).err().unwrap_or_default();
+            assert!(mistake.contains(words) && !mistake.contains("s3cret"), "{toml}: {mistake}");
+        }
+        let good = Settings::parse(Some("[redis]\nurl = \"rediss://:s3cret@h:1/2\""));
+        assert!(good.is_ok_and(|settings| !format!("{settings:?}").contains("s3cret")));
+    }
+}
