@@ -89,6 +89,7 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let certificates = Certificates::load(&settings.server.tls).await.map_err(AppError::Config)?;
     let ledger = Ledger::open(&settings.ledger, settings.upstream).await.map_err(AppError::Config)?;
     let lasting = Lasting::new(&started, &settings, authenticator.clone(), ledger.clone());
+    let lasting = lasting.map_err(AppError::Config)?;
     let gateway = Gateway::new(lasting.live(&settings).map_err(AppError::Config)?);
     let (health, health_service) = tonic_health::server::health_reporter();
     serving(&health, ServingStatus::NotServing).await;
@@ -113,6 +114,7 @@ pub async fn run(orders: Orders, started: Started, listener: TcpListener) -> Res
     let served = async {
         let served = served.await;
         lasting.flights.land().await;
+        lasting.limits.settled().await;
         served
     };
     tokio::pin!(served);

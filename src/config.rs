@@ -8,6 +8,7 @@ mod issuers;
 mod ledger;
 mod mistake;
 mod overlay;
+mod redis;
 mod renewal;
 mod routing;
 mod server;
@@ -27,6 +28,7 @@ pub use aws::AwsSettings;
 pub use issuers::{IssuerSettings, SubjectSettings};
 pub use ledger::{LedgerPlace, LedgerSettings};
 pub use overlay::OverlayFile;
+pub use redis::RedisSettings;
 pub use routing::{AliasSettings, BreakerSettings, TargetSettings};
 pub use server::{ServerSettings, TlsSettings};
 pub use tenants::{
@@ -71,6 +73,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// How much the service takes on at a time.
     pub admission: AdmissionSettings,
+    /// The Redis that several gateways share.
+    pub redis: RedisSettings,
     /// The clocks of a call.
     pub timeouts: Timeouts,
     /// Attempts that a call may have.
@@ -178,6 +182,7 @@ impl Default for Settings {
             ledger: LedgerSettings::default(),
             server: ServerSettings::default(),
             admission: AdmissionSettings::default(),
+            redis: RedisSettings::default(),
             timeouts: Timeouts::default(),
             retry: RetrySettings::default(),
             breaker: BreakerSettings::default(),
@@ -249,6 +254,7 @@ impl Settings {
         mistakes.extend(self.aws.mistakes());
         mistakes.extend(self.ledger.mistakes());
         mistakes.extend(self.server.tls.mistake().map(str::to_owned));
+        mistakes.extend(self.redis.mistake().map(str::to_owned));
         mistakes.extend(self.breaker.mistake());
         mistakes.extend(self.overlay.as_ref().and_then(|overlay| overlay.text().err()));
         mistakes.extend(tenants::mistakes(&self.tenants, SystemTime::now()));
@@ -264,6 +270,7 @@ impl Settings {
         });
         let server = self.server.out_of_range().map(|key| format!("server.{key}"));
         let admission = self.admission.out_of_range().map(|key| format!("admission.{key}"));
+        let redis = self.redis.out_of_range().map(|key| format!("redis.{key}"));
         let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let ledger = self.ledger.out_of_range().map(|key| format!("ledger.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
@@ -273,7 +280,7 @@ impl Settings {
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
         let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
         let all = reload.into_iter().chain(ledger).chain(aws).chain(retry).chain(breaker).chain(hedges);
-        all.chain(server).chain(admission).chain(timeouts).chain(own).collect()
+        all.chain(server).chain(admission).chain(redis).chain(timeouts).chain(own).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! (`tests/house/` checks it). `ARCHITECTURE.md` has the plan of the whole house.
 //!
 //! - ground: [`service`], [`error`], [`config`], [`telemetry`], [`memory`]
-//! - facts: [`principal`], [`catalog`], [`price`], [`ledger`]
+//! - facts: [`principal`], [`catalog`], [`price`], [`ledger`], [`limits`]
 //! - one call: [`call`], [`upstream`], [`invoke`], [`layers`], [`stack`]
 //! - the door: [`edge`], [`grpc`], [`server`], [`app`], [`cli`]
 
@@ -25,6 +25,8 @@ pub mod catalog;
 pub mod price;
 
 pub mod ledger;
+
+pub mod limits;
 
 pub mod call;
 

@@ -10,9 +10,10 @@ use crate::config::{BreakerSettings, RetrySettings, RouteSetting, UnpricedModels
 use crate::invoke::invoke;
 use crate::layers::{
     Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, ledger,
-    policy, price, record, resolve, total, validate,
+    policy, price, quota, record, requests, resolve, total, validate,
 };
 use crate::ledger::Ledger;
+use crate::limits::Limits;
 use crate::price::Prices;
 use crate::upstream::Bedrock;
 
@@ -39,6 +40,8 @@ pub struct Parts {
     pub health: TargetHealth,
     /// Who may run.
     pub admission: Admission,
+    /// What every tenant may use in a minute.
+    pub limits: Limits,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// What attempts may cost, and did.
@@ -53,6 +56,8 @@ pub struct Parts {
 #[must_use]
 pub fn corridor(parts: Parts) -> CallService {
     ServiceBuilder::new()
+        // A tenant that calls too often must not take the places of others, not even in the queue.
+        .layer(requests(parts.limits.clone()))
         // A full house costs those nothing whom it turns away; the permit goes on into the flight.
         .layer(admission(parts.admission))
         // A model that nobody knows must not reach anything that is paid or stored.
@@ -66,7 +71,9 @@ pub fn corridor(parts: Parts) -> CallService {
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future.
         .layer(flight(parts.flights, parts.clocks.clone()))
-        // [quota]: the tenant's tokens, whatever target they are spent at.
+        // The tenant's tokens, whatever target they are spent at; in the flight's task, so that they are settled when the
+        // caller has left.
+        .layer(quota(parts.limits))
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))
         // What an attempt can cost is durable before it begins; outside of its record, so that one that may not be made is

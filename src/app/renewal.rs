@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::grpc::{Gateway, Live};
 use crate::layers::{Admission, Flights, Tally, TargetHealth};
 use crate::ledger::Ledger;
+use crate::limits::Limits;
 use crate::memory::Pressure;
 use crate::price::Prices;
 use crate::principal::Authenticator;
@@ -28,29 +29,35 @@ pub(super) struct Lasting {
     pub(super) flights: Flights,
     admission: Admission,
     pub(super) ledger: Ledger,
+    pub(super) limits: Limits,
     pub(super) tally: Tally,
     health: TargetHealth,
 }
 
 impl Lasting {
+    /// As these settings say, which only a restart can change.
+    ///
+    /// # Errors
+    /// What is wrong with them, beside what [`Settings::load`] sees.
     pub(super) fn new(
         started: &Started,
         settings: &Settings,
         authenticator: Authenticator,
         ledger: Ledger,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let pressure = Pressure::default();
-        Self {
+        Ok(Self {
             region: started.region.clone(),
             bedrock: Arc::clone(&started.bedrock),
             authenticator,
             admission: Admission::new(settings.admission, pressure.clone()),
+            limits: Limits::new(&settings.redis)?,
             pressure,
             flights: Flights::new(settings.admission.drains),
             ledger,
             tally: Tally::default(),
             health: TargetHealth::default(),
-        }
+        })
     }
 
     /// What these settings make, whole; nothing is changed by making it.
@@ -72,6 +79,7 @@ impl Lasting {
             breaker: settings.breaker,
             health: self.health.clone(),
             admission: self.admission.clone(),
+            limits: self.limits.clone(),
             flights: self.flights.clone(),
             ledger: self.ledger.clone(),
             tally: self.tally.clone(),

@@ -17,6 +17,7 @@ impl Settings {
             ledger: start.ledger.clone(),
             server: start.server.clone(),
             admission: start.admission,
+            redis: start.redis.clone(),
             timeouts: Timeouts { connect: start.timeouts.connect, ..self.timeouts },
             log: start.log.clone(),
             ..self
@@ -91,6 +92,7 @@ mod tests {
         let wanted = parsed(
             "listen = \"127.0.0.1:1\"\ninsecure = true\nreload = \"1s\"\nupstream = \"emulator\"\nroute = \"native\"\n\
              [aws]\nregion = \"eu-west-1\"\ngeography = \"eu\"\n[server]\nmax_streams = 1\n[server.tls]\nreload = \"1s\"\n\
+             [redis]\nurl = \"redis://h\"\n\
              [timeouts]\nconnect = \"1s\"\nidle = \"1s\"\n[retry]\nattempts = 1\n[log]\nfilter = \"warn\"\n",
         );
         let taken = wanted.clone().while_running(&start);
@@ -108,6 +110,7 @@ mod tests {
                 "aws.region",
                 "server.max_streams",
                 "server.tls.reload",
+                "redis.url",
                 "timeouts.connect",
                 "log.filter"
             ]

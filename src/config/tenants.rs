@@ -34,6 +34,10 @@ pub struct TenantSettings {
     pub methods: Option<Vec<String>>,
     /// The most tokens of an answer.
     pub max_output_tokens: Option<i32>,
+    /// Calls that may begin in a minute; unset for any number.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens that may be used in a minute, as Bedrock counts them for its quota; unset for any number.
+    pub tokens_per_minute: Option<u32>,
     /// The guardrail that judges all its calls.
     pub guardrail: Option<GuardrailSettings>,
     /// What it may spend.
@@ -190,6 +194,11 @@ impl TenantSettings {
         for (name, value) in &self.labels {
             refuse(!is_label(name, value), &|| format!("labels.{name:?}: {LABEL}"));
         }
+        for (name, limit) in
+            [("requests_per_minute", self.requests_per_minute), ("tokens_per_minute", self.tokens_per_minute)]
+        {
+            refuse(limit == Some(0), &|| format!("{name}: 1 is accepted, and more"));
+        }
         let guardrail = self.guardrail.as_ref();
         refuse(guardrail.is_some_and(|rail| !is_text(&rail.id) || !is_text(&rail.version)), &|| {
             "guardrail: an id and a version are accepted".to_owned()
@@ -250,7 +259,8 @@ mod tests {
         let toml = format!(
             "[tenants.team-a]\nkeys = [{}, {{ id = \"abcdefgh\", sha256 = \"{}\", expires = 2030-01-02T03:04:05Z }}]\n\
              certificates = [\"spiffe://prod/team-a\", \"dns:a.example\"]\nmodels = [\"amazon.*\", \"economy\"]\n\
-             methods = [\"Converse\", \"ListModels\"]\nmax_output_tokens = 500\n\
+             methods = [\"Converse\", \"ListModels\"]\nmax_output_tokens = 500\nrequests_per_minute = 60\n\
+             tokens_per_minute = 100000\n\
              guardrail = {{ id = \"g1\", version = \"1\" }}\n",
             key("12345678"),
             "00".repeat(32),
@@ -283,6 +293,8 @@ mod tests {
             ("[tenants.a]\nmodels = [\"a*b\"]".to_owned(), "models[0]"),
             ("[tenants.a]\nmethods = [\"converse\"]".to_owned(), "no RPC \"converse\""),
             ("[tenants.a]\nmax_output_tokens = 0".to_owned(), "max_output_tokens"),
+            ("[tenants.a]\nrequests_per_minute = 0".to_owned(), "tenants.a.requests_per_minute"),
+            ("[tenants.a]\ntokens_per_minute = 0".to_owned(), "tenants.a.tokens_per_minute"),
             ("[tenants.a]\nguardrail = { id = \"\", version = \"1\" }".to_owned(), "tenants.a.guardrail"),
             ("[tenants.a]\nkey = \"bik_s3cret\"".to_owned(), "unknown field"),
         ] {

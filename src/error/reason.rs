@@ -121,6 +121,8 @@ reasons! {
     MethodNotAllowed "METHOD_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
     /// The tenant may not call the model, if there is one.
     ModelNotAllowed "MODEL_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
+    /// The tenant has made as many calls, or used as many tokens, as it may in a minute.
+    TenantRateLimited "TENANT_RATE_LIMITED" ResourceExhausted Same Nothing Sensible Never,
     /// The catalogue has no such model, or AWS has none.
     ModelNotFound "MODEL_NOT_FOUND" NotFound Midstream Nothing Futile Elsewhere,
     /// AWS does not know an id that the gateway itself has made.

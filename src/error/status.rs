@@ -64,8 +64,8 @@ fn details(error: &Error, report: &CallReport, wait: Option<Duration>, violation
         let retry_delay = prost_types::Duration::try_from(wait).ok();
         details.push(any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay }));
     }
-    if matches!(error.reason, Reason::UpstreamQuota | Reason::TenantBudgetExceeded) {
-        details.push(any("google.rpc.QuotaFailure", &quota_failure(error, report)));
+    if let Some(failure) = quota_failure(error, report) {
+        details.push(any("google.rpc.QuotaFailure", &failure));
     }
     if !error.violations.is_empty() {
         details.push(any("google.rpc.BadRequest", &bad_request(error, violations)));
@@ -122,19 +122,24 @@ fn pushback(billed: Billed, wait: Option<Duration>) -> Option<i32> {
     }
 }
 
-fn quota_failure(error: &Error, report: &CallReport) -> pb::QuotaFailure {
-    let (subject, description) = if error.reason == Reason::UpstreamQuota {
-        let region = error.upstream.region.as_deref().unwrap_or(&report.region);
-        (format!("region:{region}"), "a service quota of the gateway's AWS account for Bedrock")
-    } else {
-        ("tenant".to_owned(), error.context.as_str())
+/// Whose quota is used up, where one is.
+fn quota_failure(error: &Error, report: &CallReport) -> Option<pb::QuotaFailure> {
+    let (subject, description) = match error.reason {
+        Reason::UpstreamQuota => {
+            let region = error.upstream.region.as_deref().unwrap_or(&report.region);
+            (format!("region:{region}"), "a service quota of the gateway's AWS account for Bedrock")
+        }
+        Reason::TenantRateLimited | Reason::TenantBudgetExceeded => {
+            ("tenant".to_owned(), error.context.as_str())
+        }
+        _ => return None,
     };
     let violation = pb::quota_failure::Violation {
         subject: clipped(&subject, MAX_VALUE),
         description: clipped(description, MAX_DESCRIPTION),
         ..Default::default()
     };
-    pb::QuotaFailure { violations: vec![violation] }
+    Some(pb::QuotaFailure { violations: vec![violation] })
 }
 
 fn bad_request(error: &Error, shown: usize) -> pb::BadRequest {

@@ -10,6 +10,8 @@ pub struct Policy {
     models: Option<Vec<String>>,
     methods: Option<Vec<String>>,
     max_output_tokens: Option<i32>,
+    requests_per_minute: Option<u32>,
+    tokens_per_minute: Option<u32>,
     guardrail: Option<GuardrailSettings>,
     budget: BudgetSettings,
     labels: BTreeMap<String, String>,
@@ -21,6 +23,8 @@ impl From<&TenantSettings> for Policy {
             models: settings.models.clone(),
             methods: settings.methods.clone(),
             max_output_tokens: settings.max_output_tokens,
+            requests_per_minute: settings.requests_per_minute,
+            tokens_per_minute: settings.tokens_per_minute,
             guardrail: settings.guardrail.clone(),
             budget: settings.budget,
             labels: settings.labels.clone(),
@@ -55,6 +59,18 @@ impl Policy {
     #[must_use]
     pub fn max_output_tokens(&self) -> Option<i32> {
         self.max_output_tokens
+    }
+
+    /// Calls that may begin in a minute; `None` for any number.
+    #[must_use]
+    pub fn requests_per_minute(&self) -> Option<u32> {
+        self.requests_per_minute
+    }
+
+    /// Tokens that may be used in a minute, as Bedrock counts them for its quota; `None` for any number.
+    #[must_use]
+    pub fn tokens_per_minute(&self) -> Option<u32> {
+        self.tokens_per_minute
     }
 
     /// The guardrail that judges every call; `None` for the caller's own choice.

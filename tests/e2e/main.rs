@@ -56,6 +56,7 @@ mod settings_are_reloaded;
 mod shutdown_lets_calls_end;
 mod slow_readers_are_borne;
 mod streams_end_truthfully;
+mod tenants_have_limits;
 mod tenants_have_policies;
 mod the_call_report_tells;
 mod the_command_line_works;

@@ -57,7 +57,7 @@ pub enum RouteRule {
     Converse,
 }
 
-/// Limits, in tokens but for the last; `None` where not established.
+/// Limits, in tokens but for the last two; `None` where not established.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -67,6 +67,8 @@ pub struct Limits {
     pub max_output_tokens: Option<i64>,
     /// The shortest prefix that the prompt cache keeps.
     pub prompt_cache_min_tokens: Option<i64>,
+    /// How many tokens of Bedrock's quota a minute one output token uses up; 1 where not established.
+    pub output_tpm_burndown: Option<i64>,
     /// The most stop sequences, where it takes fewer than Converse; not a number of tokens.
     pub max_stop_sequences: Option<usize>,
 }

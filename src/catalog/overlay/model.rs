@@ -68,6 +68,7 @@ fn limits(old: Limits, row: &mut Members<'_>) -> Limits {
         max_input_tokens: row.take("max_input_tokens").or(old.max_input_tokens),
         max_output_tokens: row.take("max_output_tokens").or(old.max_output_tokens),
         prompt_cache_min_tokens: row.take("prompt_cache_min_tokens").or(old.prompt_cache_min_tokens),
+        output_tpm_burndown: row.take("output_tpm_burndown").or(old.output_tpm_burndown),
         max_stop_sequences: row.take("max_stop_sequences").or(old.max_stop_sequences),
     }
 }
@@ -81,7 +82,12 @@ fn contradictions(model: &Model) -> Vec<(&'static str, String)> {
     let reached = lifecycle.status != "active" || model.on_demand || !model.profiles.is_empty();
     let ways = [Capability::Converse, Capability::Invoke];
     let sampled = model.can(Capability::SamplingParams) || !model.can(Capability::TemperatureWithTopP);
-    let tokens = [limits.max_input_tokens, limits.max_output_tokens, limits.prompt_cache_min_tokens];
+    let tokens = [
+        limits.max_input_tokens,
+        limits.max_output_tokens,
+        limits.prompt_cache_min_tokens,
+        limits.output_tpm_burndown,
+    ];
     let rules = [
         (bare, "id", "is no base model id".to_owned()),
         (

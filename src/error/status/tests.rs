@@ -61,7 +61,8 @@ fn every_reason_is_a_whole_status() {
             for key in KEYS.iter().chain(late) {
                 assert!(metadata.contains_key(*key), "{reason:?} has no {key}");
             }
-            assert_eq!(details.quota_failure().is_some(), *reason == Reason::UpstreamQuota);
+            let of_quota = matches!(reason, Reason::UpstreamQuota | Reason::TenantRateLimited);
+            assert_eq!(details.quota_failure().is_some(), of_quota, "{reason:?}");
         }
     }
 }
