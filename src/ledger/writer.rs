@@ -134,7 +134,11 @@ impl Writer {
             wanted.into_iter().map(|wanted| ((wanted.row, wanted.budgets), wanted.answer)).unzip();
         let spilled = self.owed.len();
         self.owed.extend(new);
-        match self.commit(&rows).await {
+        let (written, may_stand) = match self.connect().await {
+            Ok(()) => (self.commit(&rows).await, true),
+            Err(trouble) => (Err(trouble), false),
+        };
+        match written {
             Ok(verdicts) => {
                 self.owed.clear();
                 if let Err(error) = self.spill.clear() {
@@ -180,7 +184,6 @@ impl Writer {
 
     /// One transaction over the reservations and all that is owed.
     async fn commit(&mut self, reserves: &[(Reserved, Vec<Budget>)]) -> Result<Vec<Verdict>, Trouble> {
-        self.connect().await?;
         let mut tries = 1;
         loop {
             let Some(Connected { connection, .. }) = &mut self.connection else {

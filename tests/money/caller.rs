@@ -164,8 +164,12 @@ fn conversation(
         content.push(ContentBlock { kind: Some(content_block::Kind::CachePoint(point)) });
     }
     content.push(text(words(rng, 300)));
-    let tier = (family == Family::Nova && model.contains("nova-2"))
-        .then(|| rng.choice(["default", "priority"]).unwrap());
+    let tiers = match model.as_str() {
+        "us.amazon.nova-pro-v1:0" => ["default", "priority", "flex"],
+        "global.amazon.nova-2-lite-v1:0" => ["default", "priority", "priority"],
+        _ => ["default"; 3],
+    };
+    let tier = rng.choice(tiers);
     ConverseRequest {
         model_id: Some(model),
         messages: vec![Message { role: Some("user".to_owned()), content }],
@@ -201,7 +205,7 @@ fn guardrail(rng: &mut Rng) -> ApplyGuardrailRequest {
     let text = GuardrailTextBlock { text: Some(words(rng, 600)), qualifiers: Vec::new() };
     let block = GuardrailContentBlock { kind: Some(guardrail_content_block::Kind::Text(text)) };
     ApplyGuardrailRequest {
-        guardrail_identifier: Some("gr123456".to_owned()),
+        guardrail_identifier: Some("demoguardrail1".to_owned()),
         guardrail_version: Some("1".to_owned()),
         source: Some("INPUT".to_owned()),
         content: vec![block],

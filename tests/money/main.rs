@@ -27,5 +27,9 @@ mod the_command_line_works {
 
 mod book;
 mod caller;
+mod gateway;
 
+mod a_crash_loses_no_call;
+mod an_outage_loses_nothing;
+mod budgets_hold_across_processes;
 mod the_ledger_equals_the_bill;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bedrock_inference_emulator::{BillEnd, Mix};
+use bedrock_inference_emulator::{Bill, BillEnd, Mix};
 use fastrand::Rng;
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
 
+use crate::book::Row;
 use crate::stage::Stage;
 use crate::{book, caller};
 
@@ -43,10 +44,19 @@ async fn ten_thousand_calls_cost_what_the_bill_says() {
     stage.service.await.unwrap().unwrap();
 
     let bill = stage.emulator.bill();
-    let rows = book::read(&url).await;
+    compare(&bill, &book::read(&url).await);
+    assert!(
+        bill.lines.len() > CALLS as usize * 8 / 10,
+        "{} of {CALLS} calls reached a model",
+        bill.lines.len()
+    );
+}
+
+/// Every line of the bill is booked once, at the same amount, and nothing else is.
+pub fn compare(bill: &Bill, rows: &[Row]) {
     let mut booked = BTreeMap::new();
     let mut ends = BTreeMap::<_, usize>::new();
-    for row in &rows {
+    for row in rows {
         let (kind, pico_usd) = (row.kind.as_deref().expect("an attempt is open"), row.pico_usd.unwrap());
         *ends.entry((kind, row.outcome.as_deref().unwrap())).or_default() += 1;
         match kind {
@@ -72,11 +82,6 @@ async fn ten_thousand_calls_cost_what_the_bill_says() {
     println!(
         "{} attempts, {} on the bill ({aborted} aborted), {total} pico-USD, ends {ends:?}",
         rows.len(),
-        bill.lines.len()
-    );
-    assert!(
-        bill.lines.len() > CALLS as usize * 8 / 10,
-        "{} of {CALLS} calls reached a model",
         bill.lines.len()
     );
 }

@@ -73,6 +73,13 @@ fn limits(old: Limits, row: &mut Members<'_>) -> Limits {
     }
 }
 
+/// Those that are numbers of tokens.
+fn tokens(limits: &Limits) -> [Option<i64>; 4] {
+    let Limits { max_input_tokens, max_output_tokens, prompt_cache_min_tokens, output_tpm_burndown, .. } =
+        *limits;
+    [max_input_tokens, max_output_tokens, prompt_cache_min_tokens, output_tpm_burndown]
+}
+
 /// What cannot be so, by its member.
 fn contradictions(model: &Model) -> Vec<(&'static str, String)> {
     let Model { id, provider, lifecycle, limits, .. } = model;
@@ -82,12 +89,6 @@ fn contradictions(model: &Model) -> Vec<(&'static str, String)> {
     let reached = lifecycle.status != "active" || model.on_demand || !model.profiles.is_empty();
     let ways = [Capability::Converse, Capability::Invoke];
     let sampled = model.can(Capability::SamplingParams) || !model.can(Capability::TemperatureWithTopP);
-    let tokens = [
-        limits.max_input_tokens,
-        limits.max_output_tokens,
-        limits.prompt_cache_min_tokens,
-        limits.output_tpm_burndown,
-    ];
     let rules = [
         (bare, "id", "is no base model id".to_owned()),
         (
@@ -116,7 +117,11 @@ fn contradictions(model: &Model) -> Vec<(&'static str, String)> {
             "unconfirmed",
             "has what is among the capabilities".to_owned(),
         ),
-        (tokens.iter().flatten().all(|tokens| *tokens > 0), "limits", "one is not positive".to_owned()),
+        (
+            tokens(limits).into_iter().flatten().all(|tokens| tokens > 0),
+            "limits",
+            "one is not positive".to_owned(),
+        ),
         (
             STATUSES.contains(&lifecycle.status.as_str()),
             "lifecycle",
