@@ -154,11 +154,12 @@ impl Writer {
                 if self.up.send_replace(false) {
                     tracing::error!(%trouble, "the ledger is down: no new paid calls are taken");
                 }
-                // The commit may have happened although nobody heard of it.
-                let now = Moment::now();
-                let unheard =
-                    |(row, _): &(Reserved, _)| row.settled(Settlement::void("LEDGER_UNAVAILABLE"), now);
-                self.owed.extend(rows.iter().map(unheard));
+                if may_stand {
+                    // The commit may have happened although nobody heard of it.
+                    let now = Moment::now();
+                    let void = Settlement::void("LEDGER_UNAVAILABLE");
+                    self.owed.extend(rows.iter().map(|(row, _)| row.settled(void.clone(), now)));
+                }
                 for answer in answers {
                     // Whoever has gone need not hear it.
                     drop(answer.send(None));
