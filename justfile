@@ -5,7 +5,7 @@ default:
     @just --list
 
 # Everything CI does, in its order
-ci: format lint proto deny test clients
+ci: format lint proto deny test services clients
 
 # Formatting of Rust
 format:
@@ -38,6 +38,11 @@ baseline:
 # Licences, bans, sources
 deny:
     cargo deny check bans licenses sources
+
+# Tests that need PostgreSQL and Redis, at POSTGRES_URL and REDIS_URL
+services:
+    cargo test --locked --lib --test e2e --test money -- --ignored \
+        --skip a_large_answer_is_not_slowed_down --skip calls_in_an_environment_of_its_own
 
 # Tests that need Python: boto3 judges the emulator and the gateway
 clients:

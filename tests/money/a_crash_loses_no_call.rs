@@ -127,7 +127,7 @@ fn judge(seen: &Seen, rows: &[book::Row]) {
     assert!(ends.keys().any(|(_, outcome)| *outcome == "RECOVERED"), "no kill struck a call");
 }
 
-/// I9 on SQLite.
+/// I9: on SQLite.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_on_sqlite() {
     let folder = TempDir::new().unwrap();
@@ -135,7 +135,7 @@ async fn killed_at_any_moment_on_sqlite() {
     killed_again_and_again(&url, &folder).await;
 }
 
-/// I9 on PostgreSQL.
+/// I9: on PostgreSQL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
 async fn killed_at_any_moment_on_postgresql() {

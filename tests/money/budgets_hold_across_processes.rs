@@ -40,7 +40,7 @@ fn with_key(key: &str) -> Request<ConverseRequest> {
     request
 }
 
-/// C18, V3: exactly as many pass as the budget is for, and in the end nothing is held.
+/// C18: exactly as many pass as the budget is for, and in the end nothing is held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
 async fn a_thousand_calls_against_a_budget_for_a_hundred() {

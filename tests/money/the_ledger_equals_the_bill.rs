@@ -16,7 +16,7 @@ const CALLS: u64 = 10_000;
 /// At one time.
 const CALLERS: usize = 16;
 
-/// I9, U18, V1, V2: every attempt has one row and one end; what Bedrock bills is booked, and nothing else is.
+/// I9, U18: every attempt has one row and one end; what Bedrock bills is booked, and nothing else is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_calls_cost_what_the_bill_says() {
     let seed = std::env::var("MONEY_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
