@@ -61,3 +61,4 @@ mod the_command_line_works;
 mod the_edge_speaks_grpc;
 mod tls_guards_the_listener;
 mod tokens_are_counted;
+mod usage_is_told;

@@ -181,4 +181,6 @@ hidden! {
     ConverseStreamTrace,
     ConverseStreamResponse,
     converse_stream_response::Event,
+    LedgerRow,
+    ReconcileRequest,
 }
