@@ -11,6 +11,7 @@ use std::time::Duration;
 use bedrock_inference_proto::FILE_DESCRIPTOR_SET;
 use bedrock_inference_proto::v1::inference_server::InferenceServer;
 use bedrock_inference_proto::v1::models_server::ModelsServer;
+use bedrock_inference_proto::v1::usage_server::UsageServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -201,7 +202,8 @@ fn routes<H: Health>(gateway: Gateway, health: HealthServer<H>, limit: usize) ->
     let mut routes = Routes::builder();
     routes
         .add_service(open!(InferenceServer::new(gateway.clone()), limit))
-        .add_service(open!(ModelsServer::new(gateway), limit))
+        .add_service(open!(ModelsServer::new(gateway.clone()), limit))
+        .add_service(open!(UsageServer::new(gateway), limit))
         .add_service(open!(health, SMALL))
         .add_service(open!(reflection().build_v1().map_err(broken)?, SMALL))
         .add_service(open!(reflection().build_v1alpha().map_err(broken)?, SMALL));
@@ -257,7 +259,8 @@ async fn become_ready(
 }
 
 /// What health is reported of: the server as a whole, and each of its services.
-const REPORTED: [&str; 3] = ["", InferenceServer::<Gateway>::NAME, ModelsServer::<Gateway>::NAME];
+const REPORTED: [&str; 4] =
+    ["", InferenceServer::<Gateway>::NAME, ModelsServer::<Gateway>::NAME, UsageServer::<Gateway>::NAME];
 
 async fn serving(health: &HealthReporter, status: ServingStatus) {
     for service in REPORTED {

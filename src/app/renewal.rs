@@ -85,7 +85,14 @@ impl Lasting {
             tally: self.tally.clone(),
             bedrock: Arc::clone(&self.bedrock),
         });
-        Ok(Live { corridor, catalog, prices, home, max_message_bytes: settings.server.max_message_bytes })
+        Ok(Live {
+            corridor,
+            catalog,
+            prices,
+            ledger: self.ledger.clone(),
+            home,
+            max_message_bytes: settings.server.max_message_bytes,
+        })
     }
 
     /// Has calls that begin from now on served by the settings that come, as far as a running service can take

@@ -5,12 +5,15 @@ mod check;
 mod demo;
 mod emulator;
 mod keys;
+mod ledger;
 mod models;
 mod serve;
 mod show;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,6 +50,10 @@ enum Command {
     Check(check::Check),
     /// Make API keys for tenants.
     Keys(keys::Keys),
+    /// Tell what a tenant's calls have used and cost.
+    Usage(usage::Usage),
+    /// Work on the ledger's database itself.
+    Ledger(ledger::LedgerWork),
     /// Run the Bedrock emulator alone.
     Emulator(emulator::Emulate),
 }
@@ -96,10 +103,19 @@ pub fn main() -> ExitCode {
             Command::Models(models) => models.run(),
             Command::Check(check) => check.run().await,
             Command::Keys(keys) => keys.run(),
+            Command::Usage(usage) => usage.run().await,
+            Command::Ledger(work) => work.run().await,
             Command::Emulator(emulate) => emulate.run().await,
         }
     });
     exit(result)
+}
+
+/// A time of an argument: a day of UTC, or RFC 3339.
+fn time(text: &str) -> Result<SystemTime, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    humantime::parse_rfc3339(&whole)
+        .map_err(|_| "a day such as 2026-11-01, or 2026-11-01T00:00:00Z, is accepted".to_owned())
 }
 
 /// This program as it was started, for commands that are to be copied.

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::UpstreamKind;
 use super::timeouts::is_no_clock;
 
+/// The shortest time that ended attempts are kept.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where the ledger is kept.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +25,9 @@ pub struct LedgerSettings {
     /// How long a call waits for its reservation.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// How long ended attempts are kept; unset for ever.
+    #[serde(with = "humantime_serde")]
+    pub retention: Option<Duration>,
 }
 
 /// The kinds of places.
@@ -42,6 +48,7 @@ impl Default for LedgerSettings {
             replica: None,
             spill: "bedrock-inference.spill".into(),
             timeout: Duration::from_secs(1),
+            retention: None,
         }
     }
 }
@@ -49,11 +56,12 @@ impl Default for LedgerSettings {
 /// The URL may hold a password.
 impl std::fmt::Debug for LedgerSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url: _, replica, spill, timeout } = self;
+        let Self { url: _, replica, spill, timeout, retention } = self;
         f.debug_struct("LedgerSettings")
             .field("replica", replica)
             .field("spill", spill)
             .field("timeout", timeout)
+            .field("retention", retention)
             .finish_non_exhaustive()
     }
 }
@@ -103,6 +111,8 @@ impl LedgerSettings {
 
     /// The keys that are too small or too large.
     pub(super) fn out_of_range(&self) -> impl Iterator<Item = &'static str> {
-        is_no_clock(self.timeout).then_some("timeout").into_iter()
+        let short = self.retention.is_some_and(|retention| retention < SHORTEST_RETENTION);
+        let short = short.then_some("retention");
+        is_no_clock(self.timeout).then_some("timeout").into_iter().chain(short)
     }
 }

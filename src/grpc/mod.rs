@@ -7,10 +7,13 @@ mod count_tokens;
 mod ending;
 mod estimate_cost;
 mod get_model;
+mod get_usage;
 mod invoke_model;
 mod invoke_model_stream;
+mod list_calls;
 mod list_models;
 mod native;
+mod reconcile;
 mod stream;
 
 use std::sync::Arc;
@@ -31,6 +34,7 @@ use crate::call::{Asked, Call, CallService, Events, Reply, Report};
 use crate::catalog::{Catalog, Home};
 use crate::edge::Arrival;
 use crate::error::Error;
+use crate::ledger::Ledger;
 use crate::price::Prices;
 use crate::principal;
 
@@ -49,6 +53,8 @@ pub struct Live {
     pub catalog: Arc<Catalog>,
     /// What every model costs.
     pub prices: Prices,
+    /// What every call has cost.
+    pub ledger: Ledger,
     /// Where the service stands.
     pub home: Home,
     /// The largest message of an answer.
@@ -142,6 +148,30 @@ impl v1::models_server::Models for Gateway {
         request: Request<v1::GetModelRequest>,
     ) -> Result<Response<v1::GetModelResponse>, Status> {
         get_model::answer(&self.live(), &request)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::usage_server::Usage for Gateway {
+    async fn get_usage(
+        &self,
+        request: Request<v1::GetUsageRequest>,
+    ) -> Result<Response<v1::GetUsageResponse>, Status> {
+        get_usage::answer(&self.live(), request).await
+    }
+
+    async fn list_calls(
+        &self,
+        request: Request<v1::ListCallsRequest>,
+    ) -> Result<Response<v1::ListCallsResponse>, Status> {
+        list_calls::answer(&self.live(), request).await
+    }
+
+    async fn reconcile(
+        &self,
+        request: Request<v1::ReconcileRequest>,
+    ) -> Result<Response<v1::ReconcileResponse>, Status> {
+        reconcile::answer(&self.live(), request).await
     }
 }
 

@@ -4,10 +4,14 @@
 //! change, and an attempt has at most one of each kind. One task writes them, in transactions of all that waits.
 
 mod batch;
+mod calls;
 mod period;
+mod reconcile;
+mod retention;
 mod rows;
 mod spill;
 mod store;
+mod usage;
 mod writer;
 
 use std::fmt;
@@ -16,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -25,13 +31,16 @@ use crate::config::{LedgerPlace, LedgerSettings, UpstreamKind};
 use crate::principal::TenantId;
 
 pub use batch::{Budget, Standing};
+pub use calls::{Filter, Place, Row};
 pub use period::Period;
+pub use reconcile::{Comparison, Drift, LogLine, LogTokens, MOST_LISTED};
 pub use rows::{Kind, Planned, Settlement};
+pub use usage::{Balance, Bucket, Grouping, MOST_GROUPS, Span, Sums};
 
 use period::Moment;
 use rows::{Reserved, text};
 use spill::Spill;
-use store::{Database, Readers};
+use store::{Database, Readers, Statement};
 use writer::{Command, Trouble, Wanted, Writer};
 
 /// How long closing may take.
@@ -62,6 +71,10 @@ pub enum Refused {
     Unavailable,
 }
 
+/// The ledger's database does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
+
 impl Ledger {
     /// Opens the ledger, and settles what an earlier process of the same name has left open. A server that cannot be
     /// reached is tried again for as long as it takes; until then nothing can be reserved.
@@ -72,8 +85,8 @@ impl Ledger {
         let place = settings.place(upstream)?;
         let files = Files::of(&place, settings)?;
         let database = match &place {
-            LedgerPlace::Server(url) => Database::server(url)?,
-            LedgerPlace::File(_) | LedgerPlace::Temporary => Database::file(&files.database),
+            LedgerPlace::Temporary => Database::file(&files.database),
+            LedgerPlace::File(_) | LedgerPlace::Server(_) => Database::of(&place)?,
         };
         let spilled = Spill::open(&files.spill);
         let (spill, owed) =
@@ -82,6 +95,7 @@ impl Ledger {
         let (up, is_up) = watch::channel(false);
         let replica = settings.replica();
         let readers = database.readers();
+        let kept = settings.retention.map(|retention| (database.clone(), retention));
         let mut writer = Writer {
             database,
             replica: replica.clone(),
@@ -102,6 +116,9 @@ impl Ledger {
         }
         let tasks = TaskTracker::new();
         tasks.spawn(writer.run());
+        if let Some((database, retention)) = kept {
+            tasks.spawn(retention::keep(database, retention, is_up.clone()));
+        }
         let timeout = settings.timeout;
         Ok(Self(Arc::new(Inner { commands, tasks, replica, timeout, up: is_up, readers, _files: files })))
     }
@@ -135,6 +152,21 @@ impl Ledger {
             Ok(Ok(Some(verdict))) => verdict.map_err(Refused::Budget),
             _ => Err(Refused::Unavailable),
         }
+    }
+
+    /// What the database has; nothing is waited for while it is down.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        statement: Statement,
+        given: &impl Serialize,
+    ) -> Result<Vec<T>, Unreadable> {
+        if !*self.0.up.borrow() {
+            return Err(Unreadable);
+        }
+        self.0.readers.rows(statement, given).await.map_err(|error| {
+            tracing::error!(%error, "the ledger cannot be read");
+            Unreadable
+        })
     }
 
     /// Resolves once something can be reserved.

@@ -22,6 +22,15 @@ impl Moment {
         Self(SystemTime::now())
     }
 
+    /// So many microseconds since 1970.
+    pub(super) fn at(micros: i64) -> Self {
+        Self(SystemTime::UNIX_EPOCH + Duration::from_micros(micros.try_into().unwrap_or_default()))
+    }
+
+    pub(super) fn time(self) -> SystemTime {
+        self.0
+    }
+
     /// Microseconds since 1970.
     pub(super) fn micros(self) -> i64 {
         let since = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -35,6 +44,12 @@ impl Moment {
     }
 }
 
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        Self(time)
+    }
+}
+
 impl Period {
     /// The name of the one that this day is in: `2026-11-24` or `2026-11`.
     pub(super) fn of(self, day: &str) -> &str {
@@ -44,9 +59,17 @@ impl Period {
         }
     }
 
+    /// When the one begins that this day is in.
+    pub(super) fn begin(self, day: &str) -> SystemTime {
+        let first = match self {
+            Self::Day => midnight(day),
+            Self::Month => midnight(&format!("{}-01", self.of(day))),
+        };
+        first.unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// When the next one begins, behind this day.
     pub(super) fn next(self, day: &str) -> SystemTime {
-        let midnight = |day: &str| humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).ok();
         let next = match self {
             Self::Day => midnight(day).map(|today| today + Duration::from_secs(DAY)),
             Self::Month => {
@@ -68,6 +91,10 @@ impl Period {
             Self::Month => "month",
         }
     }
+}
+
+fn midnight(day: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).ok()
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection as _, Error, SqlStr, query, query_scalar};
 
+use crate::config::LedgerPlace;
+
 /// How long a statement may take, on the side of PostgreSQL.
 const STATEMENT: &str = "10s";
 
@@ -44,7 +46,8 @@ macro_rules! statement {
 pub(super) use statement;
 
 /// What has been done to the schema, in order. A step that was released never changes.
-const MIGRATIONS: [(i64, &str, Statement); 1] = [(1, "ledger", statement!("0001_ledger"))];
+const MIGRATIONS: [(i64, &str, Statement); 2] =
+    [(1, "ledger", statement!("0001_ledger")), (2, "attempts", statement!("0002_attempts"))];
 
 /// Where a ledger is kept.
 #[derive(Debug, Clone)]
@@ -68,6 +71,18 @@ pub(super) enum Readers {
 }
 
 impl Database {
+    /// One that outlives the process.
+    ///
+    /// # Errors
+    /// Those of [`Database::server`].
+    pub(super) fn of(place: &LedgerPlace) -> Result<Self, String> {
+        match place {
+            LedgerPlace::Server(url) => Self::server(url),
+            LedgerPlace::File(path) => Ok(Self::file(path)),
+            LedgerPlace::Temporary => Err("ledger.url: is temporary".to_owned()),
+        }
+    }
+
     /// A file of SQLite's.
     pub(super) fn file(path: &Path) -> Self {
         let options = SqliteConnectOptions::new()

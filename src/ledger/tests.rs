@@ -76,6 +76,7 @@ impl Desk {
             replica: Some(replica.to_owned()),
             spill: self.folder.path().join(format!("{replica}.spill")),
             timeout: Duration::from_secs(10),
+            retention: None,
         };
         Ledger::open(&settings, UpstreamKind::Aws).await
     }
@@ -152,6 +153,8 @@ macro_rules! contract {
         }
     };
 }
+
+mod usage;
 
 contract! {
     an_attempt_is_reserved_and_settled_once

@@ -65,3 +65,4 @@ mod the_overlay_is_in_force;
 mod tls_guards_the_listener;
 mod tokens_are_counted;
 mod tokens_name_their_tenant;
+mod usage_is_told;

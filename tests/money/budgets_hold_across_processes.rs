@@ -92,7 +92,9 @@ async fn a_thousand_calls_against_a_budget_for_a_hundred() {
         assert_eq!(reason(status), "TENANT_BUDGET_EXCEEDED", "{status:?}");
     }
     assert_eq!((passed, emulator.counts().started), (AFFORDED, u64::try_from(AFFORDED).unwrap() + 1));
-    gateways.into_iter().for_each(|gateway| drop(gateway.service.stop("TERM")));
+    for gateway in gateways {
+        assert_eq!(gateway.service.stop("TERM"), Some(0));
+    }
     let rows = book::read(&url).await;
     assert!(rows.iter().all(|row| row.kind.as_deref() == Some("exact")), "{rows:?}");
     let spent: i64 = rows.iter().filter_map(|row| row.pico_usd).sum();

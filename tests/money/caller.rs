@@ -93,10 +93,10 @@ pub async fn call(mut client: InferenceClient<Channel>, rng: &mut Rng) {
 /// Waits for an answer, or leaves.
 async fn stayed<T>(stay: Stay, answer: impl Future<Output = Result<T, Status>>) {
     // What becomes of it shows in the books.
-    let _ = match stay {
-        Stay::For(time) => timeout(time, answer).await.map(drop),
-        _ => Ok(drop(answer.await)),
-    };
+    match stay {
+        Stay::For(time) => drop(timeout(time, answer).await),
+        _ => drop(answer.await),
+    }
 }
 
 /// Reads a stream, or leaves.

@@ -4052,3 +4052,851 @@ pub mod models_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What to add up.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct GetUsageRequest {
+    /// Attempts that began then or later. Default: the beginning of the running month of UTC.
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Attempts that began before then. Default: now.
+    #[prost(message, optional, tag = "2")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// By what to group; empty for one group of all. At most 10,000 groups are told.
+    #[prost(enumeration = "UsageGrouping", repeated, tag = "3")]
+    pub group_by: ::prost::alloc::vec::Vec<i32>,
+    /// The name of the label for USAGE_GROUPING_LABEL.
+    #[prost(string, tag = "4")]
+    pub label: ::prost::alloc::string::String,
+}
+/// Sums by group, and where the tenant stands now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct GetUsageResponse {
+    /// In the order of their names; groups of nothing are not there.
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<UsageGroup>,
+    /// The tenant's running day and month.
+    #[prost(message, repeated, tag = "2")]
+    pub budgets: ::prost::alloc::vec::Vec<BudgetStanding>,
+    #[prost(message, optional, tag = "3")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What the attempts of one group come to. The names by which nothing is grouped are unset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UsageGroup {
+    /// Empty for models that the catalogue does not know, and for guardrails.
+    #[prost(string, optional, tag = "1")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// Unset for attempts without the label.
+    #[prost(string, optional, tag = "2")]
+    pub label: ::core::option::Option<::prost::alloc::string::String>,
+    /// YYYY-MM-DD.
+    #[prost(string, optional, tag = "3")]
+    pub day: ::core::option::Option<::prost::alloc::string::String>,
+    /// YYYY-MM-DDThh:00:00Z.
+    #[prost(string, optional, tag = "4")]
+    pub hour: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub operation: ::core::option::Option<::prost::alloc::string::String>,
+    /// Calls that have an attempt in the group.
+    #[prost(int64, tag = "6")]
+    pub calls: i64,
+    #[prost(int64, tag = "7")]
+    pub attempts: i64,
+    /// Attempts that ended otherwise than OK, cancelled ones too.
+    #[prost(int64, tag = "8")]
+    pub failed_attempts: i64,
+    /// Attempts that are under way.
+    #[prost(int64, tag = "9")]
+    pub open_attempts: i64,
+    /// Attempts that may have cost something and had no price.
+    #[prost(int64, tag = "10")]
+    pub unpriced_attempts: i64,
+    /// Tokens that Bedrock reported.
+    #[prost(message, optional, tag = "11")]
+    pub tokens: ::core::option::Option<TokenCounts>,
+    /// What attempts cost whose usage is known.
+    #[prost(message, optional, tag = "12")]
+    pub cost: ::core::option::Option<Amount>,
+    /// The most that attempts may have cost that ended without usage; not in `cost`.
+    #[prost(message, optional, tag = "13")]
+    pub estimated: ::core::option::Option<Amount>,
+    /// The most that attempts can cost that are under way.
+    #[prost(message, optional, tag = "14")]
+    pub reserved: ::core::option::Option<Amount>,
+    /// What the response cache saved.
+    #[prost(message, optional, tag = "15")]
+    pub saved: ::core::option::Option<Amount>,
+}
+/// An amount of money, twice.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Amount {
+    /// In pico-USD (1e-12 USD).
+    #[prost(int64, tag = "1")]
+    pub pico_usd: i64,
+    /// The same as a decimal string, in USD.
+    #[prost(string, tag = "2")]
+    pub usd: ::prost::alloc::string::String,
+}
+/// Where the tenant stands with a running period.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct BudgetStanding {
+    /// `day` or `month`, of UTC.
+    #[prost(string, tag = "1")]
+    pub period: ::prost::alloc::string::String,
+    /// Unset where the tenant has no budget for such a period.
+    #[prost(message, optional, tag = "2")]
+    pub limit: ::core::option::Option<Amount>,
+    /// Costs and estimates.
+    #[prost(message, optional, tag = "3")]
+    pub spent: ::core::option::Option<Amount>,
+    /// Held for attempts under way.
+    #[prost(message, optional, tag = "4")]
+    pub held: ::core::option::Option<Amount>,
+    /// When the next period begins.
+    #[prost(message, optional, tag = "5")]
+    pub resets: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Which attempts to list. Members that are set must all hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ListCallsRequest {
+    /// At most this many attempts; 0 means 100, above 1000 means 1000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// next_page_token of the page before, whose request was otherwise the same; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Attempts that began then or later.
+    #[prost(message, optional, tag = "3")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Attempts that began before then.
+    #[prost(message, optional, tag = "4")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// Attempts at the call of this id.
+    #[prost(string, tag = "5")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Attempts that have this label.
+    #[prost(string, tag = "6")]
+    pub label: ::prost::alloc::string::String,
+    /// Whose label has this value; any, where unset.
+    #[prost(string, optional, tag = "7")]
+    pub label_value: ::core::option::Option<::prost::alloc::string::String>,
+    /// Attempts that ended so, such as `OK` or `UPSTREAM_THROTTLED`.
+    #[prost(string, tag = "8")]
+    pub outcome: ::prost::alloc::string::String,
+}
+/// One page of attempts. Attempts that begin while pages are read change none of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ListCallsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub rows: ::prost::alloc::vec::Vec<LedgerRow>,
+    /// Token of the next page; empty on the last one.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// An attempt at a call as the ledger has it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LedgerRow {
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Counts the attempts of the call from 1.
+    #[prost(int32, tag = "2")]
+    pub number: i32,
+    /// When it was reserved, right before it began.
+    #[prost(message, optional, tag = "3")]
+    pub began: ::core::option::Option<::prost_types::Timestamp>,
+    /// Unset while it is under way.
+    #[prost(message, optional, tag = "4")]
+    pub ended: ::core::option::Option<::prost_types::Timestamp>,
+    /// The RPC.
+    #[prost(string, tag = "5")]
+    pub operation: ::prost::alloc::string::String,
+    /// The base id; empty for models that the catalogue does not know, and for guardrails.
+    #[prost(string, tag = "6")]
+    pub model: ::prost::alloc::string::String,
+    /// The id that Bedrock was called with.
+    #[prost(string, tag = "7")]
+    pub model_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub region: ::prost::alloc::string::String,
+    /// The service tier that was asked for; empty for AWS's default.
+    #[prost(string, tag = "9")]
+    pub tier: ::prost::alloc::string::String,
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The version of the price table.
+    #[prost(string, tag = "11")]
+    pub price_version: ::prost::alloc::string::String,
+    /// AWS's request id; empty where none came.
+    #[prost(string, tag = "12")]
+    pub aws_request_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "LedgerKind", tag = "13")]
+    pub kind: i32,
+    /// `OK`, the reason of the failure, or `CANCELLED`; empty while it is under way.
+    #[prost(string, tag = "14")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "15")]
+    pub tokens: ::core::option::Option<TokenCounts>,
+    /// The most that it could cost.
+    #[prost(message, optional, tag = "16")]
+    pub reserved: ::core::option::Option<Amount>,
+    /// What it cost, by its kind.
+    #[prost(message, optional, tag = "17")]
+    pub cost: ::core::option::Option<Amount>,
+}
+/// What AWS wrote down.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ReconcileRequest {
+    /// Lines of Bedrock's log of model invocations, each a JSON object as AWS writes it; at most 10,000 a call. Only
+    /// requestId, timestamp, region, operation, modelId, errorCode and the token counts are read: leave the bodies out.
+    #[prost(string, repeated, tag = "1")]
+    pub lines: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The time in which the ledger's rows are looked for that the log lacks: from then on. Default: the lines' first timestamp.
+    #[prost(message, optional, tag = "2")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Before then. Default: a second after the lines' last timestamp.
+    #[prost(message, optional, tag = "3")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How the log and the tenant's ledger differ. Lists end after 1,000 entries each; counts do not.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ReconcileResponse {
+    /// Lines with an AWS request id of their own.
+    #[prost(int64, tag = "1")]
+    pub lines: i64,
+    /// Lines that are no JSON of a model's invocation, counted from 1.
+    #[prost(int32, repeated, tag = "2")]
+    pub unreadable: ::prost::alloc::vec::Vec<i32>,
+    /// Lines whose request id the ledger has.
+    #[prost(int64, tag = "3")]
+    pub matched: i64,
+    /// Those of them that the log says failed. AWS does not say what it bills of them, and they are compared no further.
+    #[prost(int64, tag = "4")]
+    pub failed: i64,
+    /// Those that differ, failed ones aside.
+    #[prost(int64, tag = "5")]
+    pub drifted: i64,
+    #[prost(message, repeated, tag = "6")]
+    pub drifts: ::prost::alloc::vec::Vec<Drift>,
+    /// Lines whose request id the ledger does not have, or not as the tenant's.
+    #[prost(int64, tag = "7")]
+    pub missing_in_ledger: i64,
+    #[prost(message, repeated, tag = "8")]
+    pub not_in_ledger: ::prost::alloc::vec::Vec<LogLine>,
+    /// The ledger's rows of that time whose AWS request id no line has. Guardrails' verdicts are not in AWS's log, and are
+    /// left out as are attempts that were never processed, and those that are under way.
+    #[prost(int64, tag = "9")]
+    pub missing_in_log: i64,
+    #[prost(message, repeated, tag = "10")]
+    pub not_in_log: ::prost::alloc::vec::Vec<LedgerRow>,
+    /// The sum over matched lines that did not fail, as the log has it.
+    #[prost(message, optional, tag = "11")]
+    pub log_tokens: ::core::option::Option<LogTokens>,
+    /// As the ledger has it.
+    #[prost(message, optional, tag = "12")]
+    pub ledger_tokens: ::core::option::Option<LogTokens>,
+    /// The drift of all of them whose price is known.
+    #[prost(int64, tag = "13")]
+    pub drift_pico_usd: i64,
+    /// Of those that differ, the ones whose drift in cost is not known.
+    #[prost(int64, tag = "14")]
+    pub drifts_without_price: i64,
+}
+/// Token counts as AWS's log has them: it does not tell for how long the cache is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LogTokens {
+    #[prost(int64, tag = "1")]
+    pub input: i64,
+    #[prost(int64, tag = "2")]
+    pub cache_read: i64,
+    #[prost(int64, tag = "3")]
+    pub cache_write: i64,
+    #[prost(int64, tag = "4")]
+    pub output: i64,
+}
+/// A call that the log and the ledger have differently.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Drift {
+    #[prost(message, optional, tag = "1")]
+    pub row: ::core::option::Option<LedgerRow>,
+    /// The log's counts less the ledger's.
+    #[prost(message, optional, tag = "2")]
+    pub tokens: ::core::option::Option<LogTokens>,
+    /// What the log's counts cost less what the ledger has. Unset where that is not known: the prices have changed since, or the
+    /// tier that served or the lifetime of the cache is not to be told from the row.
+    #[prost(int64, optional, tag = "3")]
+    pub pico_usd: ::core::option::Option<i64>,
+}
+/// A line of the log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct LogLine {
+    #[prost(string, tag = "1")]
+    pub aws_request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub timestamp: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub region: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub operation: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub model_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub error_code: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub tokens: ::core::option::Option<LogTokens>,
+}
+/// By what usage is grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UsageGrouping {
+    Unspecified = 0,
+    /// The base id of the model.
+    Model = 1,
+    /// The value of one label.
+    Label = 2,
+    /// The day of UTC.
+    Day = 3,
+    /// The hour of UTC.
+    Hour = 4,
+    /// The RPC.
+    Operation = 5,
+}
+impl UsageGrouping {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "USAGE_GROUPING_UNSPECIFIED",
+            Self::Model => "USAGE_GROUPING_MODEL",
+            Self::Label => "USAGE_GROUPING_LABEL",
+            Self::Day => "USAGE_GROUPING_DAY",
+            Self::Hour => "USAGE_GROUPING_HOUR",
+            Self::Operation => "USAGE_GROUPING_OPERATION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "USAGE_GROUPING_UNSPECIFIED" => Some(Self::Unspecified),
+            "USAGE_GROUPING_MODEL" => Some(Self::Model),
+            "USAGE_GROUPING_LABEL" => Some(Self::Label),
+            "USAGE_GROUPING_DAY" => Some(Self::Day),
+            "USAGE_GROUPING_HOUR" => Some(Self::Hour),
+            "USAGE_GROUPING_OPERATION" => Some(Self::Operation),
+            _ => None,
+        }
+    }
+}
+/// What is known of an attempt's cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerKind {
+    /// It is under way.
+    Unspecified = 0,
+    /// It is what the usage costs that Bedrock reported.
+    Exact = 1,
+    /// At most so much: no usage was reported, and it may have been billed.
+    Estimated = 2,
+    /// Nobody knows: there is no price.
+    Unpriced = 3,
+    /// Nothing: it was never processed.
+    Void = 4,
+}
+impl LedgerKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_KIND_UNSPECIFIED",
+            Self::Exact => "LEDGER_KIND_EXACT",
+            Self::Estimated => "LEDGER_KIND_ESTIMATED",
+            Self::Unpriced => "LEDGER_KIND_UNPRICED",
+            Self::Void => "LEDGER_KIND_VOID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_KIND_EXACT" => Some(Self::Exact),
+            "LEDGER_KIND_ESTIMATED" => Some(Self::Estimated),
+            "LEDGER_KIND_UNPRICED" => Some(Self::Unpriced),
+            "LEDGER_KIND_VOID" => Some(Self::Void),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod usage_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Tells callers of their own tenant's calls, and of no other's. Nothing is called for it, so its errors carry no attempts.
+    #[derive(Debug, Clone)]
+    pub struct UsageClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl UsageClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> UsageClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> UsageClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            UsageClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Adds up calls, tokens and costs, by group.
+        pub async fn get_usage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetUsageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetUsageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bedrock.inference.v1.Usage/GetUsage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bedrock.inference.v1.Usage", "GetUsage"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists attempts at calls, the newest first, a page at a time.
+        pub async fn list_calls(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCallsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bedrock.inference.v1.Usage/ListCalls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bedrock.inference.v1.Usage", "ListCalls"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares the ledger with lines of Bedrock's log of model invocations, by AWS's request ids.
+        pub async fn reconcile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReconcileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReconcileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bedrock.inference.v1.Usage/Reconcile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bedrock.inference.v1.Usage", "Reconcile"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod usage_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with UsageServer.
+    #[async_trait]
+    pub trait Usage: std::marker::Send + std::marker::Sync + 'static {
+        /// Adds up calls, tokens and costs, by group.
+        async fn get_usage(
+            &self,
+            request: tonic::Request<super::GetUsageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetUsageResponse>,
+            tonic::Status,
+        >;
+        /// Lists attempts at calls, the newest first, a page at a time.
+        async fn list_calls(
+            &self,
+            request: tonic::Request<super::ListCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCallsResponse>,
+            tonic::Status,
+        >;
+        /// Compares the ledger with lines of Bedrock's log of model invocations, by AWS's request ids.
+        async fn reconcile(
+            &self,
+            request: tonic::Request<super::ReconcileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReconcileResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Tells callers of their own tenant's calls, and of no other's. Nothing is called for it, so its errors carry no attempts.
+    #[derive(Debug)]
+    pub struct UsageServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> UsageServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for UsageServer<T>
+    where
+        T: Usage,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bedrock.inference.v1.Usage/GetUsage" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetUsageSvc<T: Usage>(pub Arc<T>);
+                    impl<T: Usage> tonic::server::UnaryService<super::GetUsageRequest>
+                    for GetUsageSvc<T> {
+                        type Response = super::GetUsageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetUsageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Usage>::get_usage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetUsageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bedrock.inference.v1.Usage/ListCalls" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCallsSvc<T: Usage>(pub Arc<T>);
+                    impl<T: Usage> tonic::server::UnaryService<super::ListCallsRequest>
+                    for ListCallsSvc<T> {
+                        type Response = super::ListCallsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCallsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Usage>::list_calls(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCallsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bedrock.inference.v1.Usage/Reconcile" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReconcileSvc<T: Usage>(pub Arc<T>);
+                    impl<T: Usage> tonic::server::UnaryService<super::ReconcileRequest>
+                    for ReconcileSvc<T> {
+                        type Response = super::ReconcileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReconcileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Usage>::reconcile(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReconcileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for UsageServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bedrock.inference.v1.Usage";
+    impl<T> tonic::server::NamedService for UsageServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

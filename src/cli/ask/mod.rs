@@ -14,7 +14,7 @@ use bedrock_inference_proto::v1::{
 
 use super::{Failure, show};
 
-use service::Service;
+pub(super) use service::Service;
 
 /// Ask a model through a running service, and stream its answer.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use crate::config::API_KEY;
 
 /// Which service is asked.
 #[derive(Debug, clap::Args)]
-pub(super) struct Service {
+pub(in crate::cli) struct Service {
     /// The service; https for one that serves TLS
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
     endpoint: String,
@@ -53,11 +53,11 @@ impl FromStr for Secret {
 }
 
 /// A channel whose calls bring the API key along.
-pub(super) type Connection = InterceptedService<Channel, Credential>;
+pub(in crate::cli) type Connection = InterceptedService<Channel, Credential>;
 
 /// Puts the API key into each call, where there is one.
 #[derive(Debug, Clone)]
-pub(super) struct Credential(Option<Secret>);
+pub(in crate::cli) struct Credential(Option<Secret>);
 
 impl Interceptor for Credential {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -70,7 +70,7 @@ impl Interceptor for Credential {
 
 impl Service {
     /// Opens a channel to it.
-    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
+    pub(in crate::cli) async fn connect(&self) -> Result<Connection, Failure> {
         let endpoint = &self.endpoint;
         let url = Endpoint::from_shared(endpoint.clone()).ok();
         let url = url.map(|url| (url.uri().scheme_str().map(str::to_owned), url));
