@@ -10,6 +10,7 @@ use crate::stage::Stage;
 const SERVICES: [&str; 5] = [
     "bedrock.inference.v1.Inference",
     "bedrock.inference.v1.Models",
+    "bedrock.inference.v1.Usage",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
