@@ -6,7 +6,7 @@ use tower::ServiceBuilder;
 
 use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
-use crate::config::{BreakerSettings, RetrySettings, RouteSetting, UnpricedModels};
+use crate::config::{BreakerSettings, IdempotencySettings, RetrySettings, RouteSetting, UnpricedModels};
 use crate::invoke::invoke;
 use crate::layers::{
     Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, ledger,
@@ -39,6 +39,8 @@ pub struct Parts {
     pub health: TargetHealth,
     /// Who may run.
     pub admission: Admission,
+    /// How calls with an id of their caller's are made once.
+    pub idempotency: IdempotencySettings,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// What attempts may cost, and did.
@@ -64,8 +66,9 @@ pub fn corridor(parts: Parts) -> CallService {
         // A call whose cost nobody could tell must not begin where the operator forbids it.
         .layer(price(parts.prices.clone(), parts.unpriced))
         // [cache]: looks up by what policy left; shares the flight below.
-        // Everything from here on is paid work, and must not die with the request's future.
-        .layer(flight(parts.flights, parts.clocks.clone()))
+        // Everything from here on is paid work, and must not die with the request's future. The same call again reads what
+        // the first one has; before whatever is counted or paid.
+        .layer(flight(parts.flights, parts.clocks.clone(), parts.idempotency))
         // [quota]: the tenant's tokens, whatever target they are spent at.
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))

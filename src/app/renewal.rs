@@ -72,6 +72,7 @@ impl Lasting {
             breaker: settings.breaker,
             health: self.health.clone(),
             admission: self.admission.clone(),
+            idempotency: settings.idempotency,
             flights: self.flights.clone(),
             ledger: self.ledger.clone(),
             tally: self.tally.clone(),
