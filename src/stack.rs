@@ -68,7 +68,7 @@ pub fn corridor(parts: Parts) -> CallService {
         // [cache]: looks up by what policy left; shares the flight below.
         // Everything from here on is paid work, and must not die with the request's future. The same call again reads what
         // the first one has; before whatever is counted or paid.
-        .layer(flight(parts.flights, parts.clocks.clone(), parts.idempotency))
+        .layer(flight(parts.flights, parts.clocks.clone(), parts.ledger.clone(), parts.idempotency))
         // [quota]: the tenant's tokens, whatever target they are spent at.
         // Chooses between targets, and makes another attempt where one failed before its first content.
         .layer(attempts(parts.retry, parts.breaker, parts.health))

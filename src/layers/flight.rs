@@ -2,6 +2,7 @@
 
 mod log;
 mod once;
+mod past;
 mod table;
 
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use super::layer;
 use crate::call::{Call, CallService, Clocks, Permit, Reply, Report};
 use crate::config::{IdempotencySettings, Timeouts};
 use crate::error::{Error, Reason};
+use crate::ledger::Ledger;
 
 use log::{Next, Reader, Wish, Writer};
+use once::{Begun, Held, Once};
 use table::{Listing, Seat, Table};
 
 /// The tasks that run upstream calls. Shutdown waits for them.
@@ -71,20 +74,22 @@ impl Flights {
 /// usage is known exactly, and ends at once under CANCEL, or where too many are drained already. Until then the
 /// flight holds the call's permit.
 ///
-/// Calls of one tenant under one `options.request_id` share a flight: those that come while it is under way read its events
-/// from the beginning. It goes on while anybody is left, and drains where any of them asked for that.
+/// Calls of one tenant under one `options.request_id` are made once: those that come while the first is under way read its
+/// events from the beginning, and later ones read the answer that the ledger keeps. The flight goes on while anybody is left,
+/// and drains where any of them asked for that.
 pub fn flight(
     flights: Flights,
     clocks: Clocks,
+    ledger: Ledger,
     idempotency: IdempotencySettings,
 ) -> impl Layer<CallService, Service = CallService> + Clone {
     layer(move |inside, call| {
-        let (flights, clocks) = (flights.clone(), clocks.of(&call));
+        let (flights, clocks, ledger) = (flights.clone(), clocks.of(&call), ledger.clone());
         async move {
             if call.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::late());
             }
-            let (reader, ticket) = flights.board(inside, call, clocks, idempotency)?;
+            let (reader, ticket) = flights.board(inside, call, clocks, (ledger, idempotency))?;
             match reader.opened().await {
                 Ok(()) => Ok(subscribed(reader, ticket)),
                 Err(Next::End(Err(error))) => Err(error),
@@ -101,7 +106,7 @@ impl Flights {
         inside: CallService,
         mut call: Call,
         clocks: Timeouts,
-        idempotency: IdempotencySettings,
+        (ledger, idempotency): (Ledger, IdempotencySettings),
     ) -> Result<(Reader, Ticket), Error> {
         let wish = Wish { deadline: call.deadline, drain: call.on_disconnect == OnDisconnect::Drain };
         let ticket = |report: &Report| Ticket {
@@ -120,7 +125,14 @@ impl Flights {
             Seat::First(writer, reader, listing) => {
                 call.report.reads(&report);
                 call.report = report.clone();
-                self.launch(inside, call, clocks, writer, Some(listing));
+                let once = Once {
+                    ledger,
+                    tenant: call.principal.tenant().clone(),
+                    request_id: call.request_id.clone(),
+                    print,
+                    window: idempotency.window,
+                };
+                self.launch(inside, call, clocks, writer, Some((listing, once)));
                 Ok((reader, ticket(&report)))
             }
             Seat::Joined(reader, report) => {
@@ -138,11 +150,13 @@ impl Flights {
         mut call: Call,
         clocks: Timeouts,
         writer: Writer,
-        listing: Option<Listing>,
+        shared: Option<(Listing, Once)>,
     ) {
+        let (listing, once) = shared.unzip();
         let pilot = Pilot {
             writer,
             listing,
+            once,
             report: call.report.clone(),
             left: call.left.clone(),
             clocks,
@@ -207,6 +221,8 @@ struct Pilot {
     writer: Writer,
     /// Where others find it.
     listing: Option<Listing>,
+    /// What is stored of it.
+    once: Option<Once>,
     report: Report,
     left: CancellationToken,
     clocks: Timeouts,
@@ -222,18 +238,39 @@ impl Pilot {
             () = self.deserted() => None,
             end = self.work(inside, call) => Some(end),
         };
-        let Some(end) = end else { return };
+        let Some((held, end)) = end else { return };
         if self.left.is_cancelled() {
             self.tell_abandoned(&end);
         }
-        // Whoever comes back for more finds no flight any more.
+        // Before anybody hears of the end, so that it is true for whoever asks again, also after a crash.
+        if let Some(held) = held {
+            held.end(&end, self.writer.kept()).await;
+        }
         drop(self.listing.take());
         self.writer.end(end);
     }
 
-    /// The whole of the work; its events go where they are read.
-    async fn work(&self, inside: CallService, call: Call) -> Result<(), Error> {
-        let Reply { mut events } = inside.oneshot(call).await?;
+    /// The whole of the work: what is held of it until its end is stored, and the end.
+    async fn work(&self, inside: CallService, call: Call) -> (Option<Held>, Result<(), Error>) {
+        let mut held = None;
+        if let Some(once) = &self.once {
+            match once.begin(&self.report).await {
+                Err(error) => return (None, Err(error)),
+                Ok(Begun::First(first)) => held = Some(first),
+                Ok(Begun::Past(past)) => {
+                    self.report.replays(past.report);
+                    let reply = Reply::new(stream::iter(past.events.into_iter().map(Ok)));
+                    return (None, self.hand_on(Ok(reply)).await);
+                }
+            }
+        }
+        let end = self.hand_on(inside.oneshot(call).await).await;
+        (held, end)
+    }
+
+    /// Hands events on to whoever reads them.
+    async fn hand_on(&self, reply: Result<Reply, Error>) -> Result<(), Error> {
+        let Reply { mut events } = reply?;
         self.writer.open();
         let mut sent = 0;
         while let Some(event) = events.next().await.transpose().map_err(|error| error.after(sent))? {

@@ -5,6 +5,7 @@
 
 mod batch;
 mod period;
+mod results;
 mod rows;
 mod spill;
 mod store;
@@ -26,9 +27,11 @@ use crate::principal::TenantId;
 
 pub use batch::{Budget, Standing};
 pub use period::Period;
+pub use results::{Claim, Claimed, Outcome};
 pub use rows::{Kind, Planned, Settlement};
 
 use period::Moment;
+use results::Results;
 use rows::{Reserved, text};
 use spill::Spill;
 use store::{Database, Readers};
@@ -89,6 +92,7 @@ impl Ledger {
             settle: commands.downgrade(),
             spill,
             owed,
+            results: Results::default(),
             connection: None,
             has_recovered: false,
             up,

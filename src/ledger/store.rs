@@ -44,7 +44,8 @@ macro_rules! statement {
 pub(super) use statement;
 
 /// What has been done to the schema, in order. A step that was released never changes.
-const MIGRATIONS: [(i64, &str, Statement); 1] = [(1, "ledger", statement!("0001_ledger"))];
+const MIGRATIONS: [(i64, &str, Statement); 2] =
+    [(1, "ledger", statement!("0001_ledger")), (2, "results", statement!("0002_results"))];
 
 /// Where a ledger is kept.
 #[derive(Debug, Clone)]

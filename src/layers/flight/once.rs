@@ -1,14 +1,19 @@
-//! Once: what makes a call the same as an earlier one of its tenant, under the caller's own id.
+//! Once: calls that are made once under an id of their caller's: what makes two of them the same, and what is stored of them.
+
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use bedrock_inference_adapters::contract::{ConverseCall, InvokeHeaders};
+use bedrock_inference_adapters::contract::{ConverseCall, Event, InvokeHeaders};
 use bedrock_inference_proto::v1::Route;
 use prost::Message;
 
+use super::past::Past;
 use super::table::{Key, Name, Print};
-use crate::call::{Call, InvokeCall, Request};
+use crate::call::{Call, InvokeCall, Report, Request};
 use crate::config::IdempotencySettings;
-use crate::error::{Error, Reason};
+use crate::error::{Billed, Error, Reason};
+use crate::ledger::{Claim, Claimed, Ledger, Outcome};
+use crate::principal::TenantId;
 
 /// The key of a call that is made once, and what has to be the same when it comes again; `None` for one that has no id of
 /// its caller's, and for one that costs nothing.
@@ -97,5 +102,99 @@ impl Hash {
         let mut print = Print::default();
         print.iter_mut().zip(self.0.finish().as_ref()).for_each(|(to, from)| *to = *from);
         print
+    }
+}
+
+/// A call that is made once: claimed before it is made, ended behind it.
+#[derive(Debug)]
+pub(super) struct Once {
+    pub(super) ledger: Ledger,
+    pub(super) tenant: TenantId,
+    pub(super) request_id: String,
+    pub(super) print: Print,
+    pub(super) window: Duration,
+}
+
+/// What becomes of a call that is made once.
+pub(super) enum Begun {
+    /// It is the first one.
+    First(Held),
+    /// It has been answered before.
+    Past(Past),
+}
+
+impl Once {
+    /// Claims the call, so that nobody else makes it, here or in another replica, now or after a crash.
+    ///
+    /// # Errors
+    /// Somebody has it and there is no answer, or it cannot be written down now.
+    pub(super) async fn begin(&self, report: &Report) -> Result<Begun, Error> {
+        let Self { ledger, tenant, request_id, print, window } = self;
+        let claimed = ledger.claim(tenant, request_id, print, *window).await;
+        let claimed = claimed.map_err(|_| {
+            let context = "the gateway's ledger cannot write the call down now, so it was not made";
+            Error::new(Reason::LedgerUnavailable, context)
+        })?;
+        match claimed {
+            Claimed::First(claim) => Ok(Begun::First(Held { claim: Some(claim), report: report.clone() })),
+            Claimed::Kept(body) => {
+                // What an older or newer version has stored is paid all the same.
+                Past::decode(&body).map(Begun::Past).ok_or_else(|| no_result("OK"))
+            }
+            Claimed::Lost(outcome) => Err(no_result(&outcome)),
+            Claimed::Flying => Err(in_flight("by another replica, or has just ended")),
+            Claimed::Other => Err(reused()),
+        }
+    }
+}
+
+/// The call may have been paid, and its answer is not there.
+fn no_result(outcome: &str) -> Error {
+    let context = format!(
+        "the first call with this options.requestId may have been paid, and there is no answer of it (it ended with \
+         {outcome}); a new id makes a new call"
+    );
+    Error::new(Reason::IdempotencyNoResult, context)
+}
+
+/// A claim of a call under way. Dropped, its id is free where nothing was sent, and else lost.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// `None` once it has ended.
+    claim: Option<Claim>,
+    /// The flight's.
+    report: Report,
+}
+
+impl Held {
+    /// Keeps the answer, or what is known of the failure. Returns when that is durable, or cannot be for now.
+    pub(super) async fn end(mut self, end: &Result<(), Error>, events: Option<Vec<Event>>) {
+        let outcome = match (end, events) {
+            (Ok(()), Some(events)) => {
+                let past = Past { report: self.report.finish(), events };
+                Outcome::Kept(past.encode().into())
+            }
+            (Ok(()), None) => Outcome::Lost("OK".to_owned()),
+            (Err(error), _) if self.cost_nothing(error) => Outcome::Free,
+            (Err(error), _) => Outcome::Lost(error.reason.name(error.partial.is_some())),
+        };
+        if let Some(claim) = self.claim.take() {
+            claim.end(outcome).await;
+        }
+    }
+
+    fn cost_nothing(&self, error: &Error) -> bool {
+        !self.report.was_dispatched() || (error.partial.is_none() && error.billed == Billed::Nothing)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take()
+            && self.report.was_dispatched()
+        {
+            // Nobody is left to wait until it is durable.
+            drop(claim.end(Outcome::Lost("CANCELLED".to_owned())));
+        }
     }
 }
