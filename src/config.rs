@@ -4,6 +4,7 @@
 
 mod admission;
 mod aws;
+mod idempotency;
 mod issuers;
 mod ledger;
 mod mistake;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::AdmissionSettings;
 pub use aws::AwsSettings;
+pub use idempotency::IdempotencySettings;
 pub use issuers::{IssuerSettings, SubjectSettings};
 pub use ledger::{LedgerPlace, LedgerSettings};
 pub use overlay::OverlayFile;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub aws: AwsSettings,
     /// Where the ledger is kept.
     pub ledger: LedgerSettings,
+    /// How calls with an id of their caller's are made once.
+    pub idempotency: IdempotencySettings,
     /// The gRPC server.
     pub server: ServerSettings,
     /// How much the service takes on at a time.
@@ -180,6 +184,7 @@ impl Default for Settings {
             overlay: None,
             aws: AwsSettings::default(),
             ledger: LedgerSettings::default(),
+            idempotency: IdempotencySettings::default(),
             server: ServerSettings::default(),
             admission: AdmissionSettings::default(),
             redis: RedisSettings::default(),
@@ -273,13 +278,21 @@ impl Settings {
         let redis = self.redis.out_of_range().map(|key| format!("redis.{key}"));
         let timeouts = self.timeouts.out_of_range().map(|key| format!("timeouts.{key}"));
         let ledger = self.ledger.out_of_range().map(|key| format!("ledger.{key}"));
+        let idempotency = self.idempotency.out_of_range().map(|key| format!("idempotency.{key}"));
         let aws = (self.aws.connections == 0).then(|| "aws.connections".to_owned());
         let retry = (self.retry.attempts == 0).then(|| "retry.attempts".to_owned());
         let breaker = self.breaker.out_of_range().map(|key| format!("breaker.{key}"));
         let hedges = self.aliases.iter().filter(|(_, alias)| alias.out_of_range());
         let hedges = hedges.map(|(name, _)| format!("aliases.{name}.hedge_after"));
         let reload = timeouts::is_no_clock(self.reload).then(|| "reload".to_owned());
-        let all = reload.into_iter().chain(ledger).chain(aws).chain(retry).chain(breaker).chain(hedges);
+        let all = reload
+            .into_iter()
+            .chain(ledger)
+            .chain(idempotency)
+            .chain(aws)
+            .chain(retry)
+            .chain(breaker)
+            .chain(hedges);
         all.chain(server).chain(admission).chain(redis).chain(timeouts).chain(own).collect()
     }
 }

@@ -6,7 +6,7 @@ use tower::ServiceBuilder;
 
 use crate::call::{CallService, Clocks};
 use crate::catalog::{Catalog, Home};
-use crate::config::{BreakerSettings, RetrySettings, RouteSetting, UnpricedModels};
+use crate::config::{BreakerSettings, IdempotencySettings, RetrySettings, RouteSetting, UnpricedModels};
 use crate::invoke::invoke;
 use crate::layers::{
     Admission, Flights, Tally, TargetHealth, admission, attempts, first_content, flight, idle, ledger,
@@ -42,6 +42,8 @@ pub struct Parts {
     pub admission: Admission,
     /// What every tenant may use in a minute.
     pub limits: Limits,
+    /// How calls with an id of their caller's are made once.
+    pub idempotency: IdempotencySettings,
     /// The tasks that run upstream calls.
     pub flights: Flights,
     /// What attempts may cost, and did.
@@ -69,8 +71,9 @@ pub fn corridor(parts: Parts) -> CallService {
         // A call whose cost nobody could tell must not begin where the operator forbids it.
         .layer(price(parts.prices.clone(), parts.unpriced))
         // [cache]: looks up by what policy left; shares the flight below.
-        // Everything from here on is paid work, and must not die with the request's future.
-        .layer(flight(parts.flights, parts.clocks.clone()))
+        // Everything from here on is paid work, and must not die with the request's future. The same call again reads what
+        // the first one has; before whatever is counted or paid.
+        .layer(flight(parts.flights, parts.clocks.clone(), parts.ledger.clone(), parts.idempotency))
         // The tenant's tokens, whatever target they are spent at; in the flight's task, so that they are settled when the
         // caller has left.
         .layer(quota(parts.limits))

@@ -80,6 +80,7 @@ impl Lasting {
             health: self.health.clone(),
             admission: self.admission.clone(),
             limits: self.limits.clone(),
+            idempotency: settings.idempotency,
             flights: self.flights.clone(),
             ledger: self.ledger.clone(),
             tally: self.tally.clone(),

@@ -45,6 +45,8 @@ pub struct Call {
     pub principal: Principal,
     /// The caller's own id of the call, or ours.
     pub request_id: String,
+    /// Whether the id is the caller's own.
+    pub is_named: bool,
     /// When the caller stops waiting; `None` for never.
     pub deadline: Option<Instant>,
     /// The model id as the caller gave it; empty for a request without a model.
@@ -132,6 +134,7 @@ impl Call {
         Ok(Self {
             principal,
             request_id: report.request_id(),
+            is_named: options.request_id.is_some(),
             deadline,
             model_asked,
             request,

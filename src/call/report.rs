@@ -55,10 +55,21 @@ struct Notes {
     served: Option<AttemptId>,
     /// The most that each attempt may have cost, in pico-USD.
     held: Vec<(AttemptId, i64)>,
+    /// Whose attempts it tells in place of its own.
+    source: Option<Source>,
     arrived: Instant,
     dispatched: Option<Instant>,
     first_content: Option<Instant>,
     last_event: Option<Instant>,
+}
+
+/// Attempts that were not made for the call alone.
+#[derive(Debug)]
+enum Source {
+    /// Those of a flight.
+    Flight(Report),
+    /// Those of a call that has ended.
+    Past(Box<CallReport>),
 }
 
 /// What an attempt called, and how.
@@ -86,18 +97,51 @@ impl Report {
             cache_status: CacheStatus::Bypass.into(),
             ..CallReport::default()
         };
-        Self(Arc::new(Mutex::new(Notes {
+        Self::of(Notes {
             report,
             tenant: None,
             called: Vec::new(),
             numbered: 0,
             served: None,
             held: Vec::new(),
+            source: None,
             arrived,
             dispatched: None,
             first_content: None,
             last_event: None,
-        })))
+        })
+    }
+
+    /// An empty report of a flight that others may share with this call.
+    #[must_use]
+    pub fn of_flight(&self) -> Self {
+        let notes = self.notes();
+        let flight = Self::begin(notes.arrived);
+        {
+            let mut begun = flight.notes();
+            begun.report.request_id.clone_from(&notes.report.request_id);
+            begun.report.model_asked.clone_from(&notes.report.model_asked);
+            begun.tenant.clone_from(&notes.tenant);
+        }
+        flight
+    }
+
+    /// The call's attempts are those of this flight.
+    pub fn reads(&self, flight: &Self) {
+        self.notes().source = Some(Source::Flight(flight.clone()));
+    }
+
+    /// The same, where another call has begun the flight.
+    pub fn repeats(&self, flight: &Self) {
+        self.reads(flight);
+        self.notes().report.replayed = true;
+    }
+
+    /// The flight's attempts are those of a call that has ended.
+    pub fn replays(&self, past: CallReport) {
+        let mut notes = self.notes();
+        notes.source = Some(Source::Past(Box::new(past)));
+        notes.report.replayed = true;
     }
 
     /// The call's id.
@@ -307,9 +351,23 @@ impl Report {
     pub fn finish(&self) -> CallReport {
         let notes = self.notes();
         let mut report = notes.report.clone();
-        notes.name_server(&mut report);
-        notes.add_up(&mut report);
-        report.timings = Some(notes.timings(Instant::now()));
+        let now = Instant::now();
+        let moments = match &notes.source {
+            None => {
+                notes.name_server(&mut report);
+                notes.add_up(&mut report);
+                notes.moments()
+            }
+            Some(Source::Flight(flight)) => {
+                take(&mut report, flight.finish());
+                flight.notes().moments()
+            }
+            Some(Source::Past(past)) => {
+                take(&mut report, CallReport::clone(past));
+                notes.moments()
+            }
+        };
+        report.timings = Some(moments.timings(notes.arrived, now));
         report
     }
 
@@ -317,6 +375,10 @@ impl Report {
     #[must_use]
     pub fn status(&self, error: &Error) -> tonic::Status {
         crate::error::status(error, &self.finish())
+    }
+
+    fn of(notes: Notes) -> Self {
+        Self(Arc::new(Mutex::new(notes)))
     }
 
     fn noted(&self, id: AttemptId, note: impl FnOnce(&mut Called, &mut Attempt)) {
@@ -375,19 +437,49 @@ impl Notes {
         }
     }
 
-    /// Four parts that add up to the total; a part that was never reached is zero.
-    fn timings(&self, now: Instant) -> Timings {
-        let dispatched = self.dispatched.unwrap_or(now);
-        let last_event = self.last_event.unwrap_or(now).max(dispatched);
+    fn moments(&self) -> Moments {
+        let Self { dispatched, first_content, last_event, .. } = *self;
+        Moments { dispatched, first_content, last_event }
+    }
+}
+
+/// What attempts reached, and when.
+struct Moments {
+    dispatched: Option<Instant>,
+    first_content: Option<Instant>,
+    last_event: Option<Instant>,
+}
+
+impl Moments {
+    /// Four parts that add up to the total; a part that was never reached, or was over before the call, is zero.
+    fn timings(self, arrived: Instant, now: Instant) -> Timings {
+        let dispatched = self.dispatched.unwrap_or(now).clamp(arrived, now);
+        let last_event = self.last_event.unwrap_or(now).clamp(dispatched, now);
         let first_content = self.first_content.unwrap_or(last_event).clamp(dispatched, last_event);
         Timings {
-            total: proto_duration(now - self.arrived),
-            preparing: proto_duration(dispatched - self.arrived),
+            total: proto_duration(now - arrived),
+            preparing: proto_duration(dispatched - arrived),
             first_content: proto_duration(first_content - dispatched),
             streaming: proto_duration(last_event - first_content),
             finishing: proto_duration(now - last_event),
         }
     }
+}
+
+/// Puts into a call's report what another one tells of attempts. What is about the call itself stays.
+fn take(report: &mut CallReport, from: CallReport) {
+    let CallReport { request_id: _, model_asked: _, cache_status: _, timings: _, .. } = from;
+    report.aws_request_id = from.aws_request_id;
+    report.model = from.model;
+    report.inference_profile = from.inference_profile;
+    report.region = from.region;
+    report.route = from.route;
+    report.route_reason = from.route_reason;
+    report.attempts = from.attempts;
+    report.tokens = from.tokens;
+    report.cost = from.cost;
+    report.warnings.extend(from.warnings);
+    report.replayed |= from.replayed;
 }
 
 fn proto_duration(duration: Duration) -> Option<prost_types::Duration> {

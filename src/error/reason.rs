@@ -139,6 +139,12 @@ reasons! {
     TenantBudgetExceeded "TENANT_BUDGET_EXCEEDED" ResourceExhausted Same Nothing Futile Never,
     /// The ledger cannot write the call down now.
     LedgerUnavailable "LEDGER_UNAVAILABLE" Unavailable Same Nothing about(1) Never,
+    /// The caller's own id of the call is that of an earlier one with another request.
+    IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" InvalidArgument Same Nothing Futile Never,
+    /// The call with this id is under way where it cannot be joined.
+    IdempotencyInFlight "IDEMPOTENCY_IN_FLIGHT" Aborted Same Nothing about(1) Never,
+    /// The call that had this id first may have been paid, and there is no answer of it.
+    IdempotencyNoResult "IDEMPOTENCY_NO_RESULT" FailedPrecondition Same Nothing Futile Never,
     /// The operator does not allow calls to reach there.
     RegionNotAllowed "REGION_NOT_ALLOWED" PermissionDenied Same Nothing Futile Never,
     /// No target can serve now: their breakers are open.

@@ -85,6 +85,7 @@ impl Ending {
             output_tokens = report.tokens.as_ref().map(|tokens| tokens.output),
             cost_usd = report.cost.as_ref().map(|cost| cost.usd.as_str()),
             upstream_request_id = report.aws_request_id,
+            replayed = report.replayed,
             "call ended",
         );
         report

@@ -34,7 +34,7 @@ pub fn resolve(catalog: Arc<Catalog>, home: Home) -> impl Layer<CallService, Ser
 /// The choice with the caller's own fallbacks behind it, each target once, as many as an alias may have. Those that
 /// are not there are mistakes of the request.
 fn with_fallbacks(choice: Choice, call: &mut Call, catalog: &Catalog, home: &Home) -> Choice {
-    let asked = std::mem::take(&mut call.fallback_models);
+    let asked = call.fallback_models.clone();
     let native = matches!(*call.request, Request::Invoke(_));
     if !native && !matches!(*call.request, Request::Converse(_)) {
         if !asked.is_empty() {

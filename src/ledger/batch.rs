@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Error;
 
 use super::period::Period;
+use super::results::{Results, Rows};
 use super::rows::{Reserved, Settled};
 use super::store::{Connection, Statement, statement};
 
@@ -55,13 +56,14 @@ struct Balance {
     reserved: i64,
 }
 
-/// Settles, then reserves what the budgets allow; all of it is durable when this returns. The verdicts are in the order of
-/// the reservations.
+/// Settles, then reserves what the budgets allow, and writes results; all of it is durable when this returns. The verdicts
+/// are in the order of the reservations.
 pub(super) async fn write(
     connection: &mut Connection,
     reserves: &[(Reserved, Vec<Budget>)],
     settled: &[Settled],
-) -> Result<Vec<Verdict>, Error> {
+    results: &Results,
+) -> Result<(Vec<Verdict>, Rows), Error> {
     connection.begin().await?;
     let reserved = reserves.iter().map(|(row, _)| (&row.tenant, &row.day));
     let touched = settled.iter().map(|row| (&row.tenant, &row.day)).chain(reserved);
@@ -83,8 +85,9 @@ pub(super) async fn write(
     if !granted.is_empty() {
         connection.run(RESERVE, &granted).await?;
     }
+    let found = results.write(connection).await?;
     connection.commit().await?;
-    Ok(verdicts)
+    Ok((verdicts, found))
 }
 
 /// The balances of these tenants' days and their months, each once and in one order.

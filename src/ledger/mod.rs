@@ -7,6 +7,7 @@ mod batch;
 mod calls;
 mod period;
 mod reconcile;
+mod results;
 mod retention;
 mod rows;
 mod spill;
@@ -34,10 +35,12 @@ pub use batch::{Budget, Standing};
 pub use calls::{Filter, Place, Row};
 pub use period::Period;
 pub use reconcile::{Comparison, Drift, LogLine, LogTokens, MOST_LISTED};
+pub use results::{Claim, Claimed, Outcome};
 pub use rows::{Kind, Planned, Settlement};
 pub use usage::{Balance, Bucket, Grouping, MOST_GROUPS, Span, Sums};
 
 use period::Moment;
+use results::Results;
 use rows::{Reserved, text};
 use spill::Spill;
 use store::{Database, Readers, Statement};
@@ -103,6 +106,7 @@ impl Ledger {
             settle: commands.downgrade(),
             spill,
             owed,
+            results: Results::default(),
             connection: None,
             has_recovered: false,
             up,

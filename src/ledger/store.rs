@@ -46,8 +46,11 @@ macro_rules! statement {
 pub(super) use statement;
 
 /// What has been done to the schema, in order. A step that was released never changes.
-const MIGRATIONS: [(i64, &str, Statement); 2] =
-    [(1, "ledger", statement!("0001_ledger")), (2, "attempts", statement!("0002_attempts"))];
+const MIGRATIONS: [(i64, &str, Statement); 3] = [
+    (1, "ledger", statement!("0001_ledger")),
+    (2, "attempts", statement!("0002_attempts")),
+    (3, "results", statement!("0003_results")),
+];
 
 /// Where a ledger is kept.
 #[derive(Debug, Clone)]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::unreachable, reason = "tests")]
 
+mod results;
+
 use std::fmt::Debug;
 
 use futures_util::future::join_all;
@@ -10,6 +12,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::store::Statement;
+use results::{
+    a_new_process_frees_what_was_never_sent, an_id_stands_for_one_call, of_many_claims_one_is_the_first,
+    results_end_with_their_window,
+};
 
 /// A database of its own, and ledgers on it.
 struct Desk {
@@ -164,6 +170,10 @@ contract! {
     a_new_process_settles_what_the_old_one_left
     rows_never_change
     texts_are_stored_as_they_are
+    an_id_stands_for_one_call
+    of_many_claims_one_is_the_first
+    a_new_process_frees_what_was_never_sent
+    results_end_with_their_window
 }
 
 async fn an_attempt_is_reserved_and_settled_once(desk: Desk) {

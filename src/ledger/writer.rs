@@ -9,13 +9,14 @@ use tokio::time::{Instant, interval, timeout};
 use super::Reservation;
 use super::batch::{self, Budget, Standing, Verdict};
 use super::period::Moment;
+use super::results::{self, Results, Rows};
 use super::rows::{Open, Reserved, Settled, Settlement};
 use super::spill::Spill;
 use super::store::{Connection, Database, Statement, statement};
 
 const BEAT: Statement = statement!("beat");
 const CLAIM: Statement = statement!("claim");
-const DEAD: Statement = statement!("dead");
+pub(super) const DEAD: Statement = statement!("dead");
 const OPEN_OF: Statement = statement!("open_of");
 
 /// The most rows of one transaction.
@@ -40,6 +41,8 @@ const TRIES: usize = 3;
 pub(super) enum Command {
     Reserve(Box<Wanted>),
     Settle(Box<Settled>),
+    Claim(Box<results::Wanted>),
+    End(Box<results::Ended>),
     /// Everything before it is written, or spilled; then the writer ends.
     Close,
 }
@@ -75,6 +78,8 @@ pub(super) struct Writer {
     pub(super) spill: Spill,
     /// Settlements that are not in the database yet.
     pub(super) owed: Vec<Settled>,
+    /// Claims, and ends that are not in the database yet.
+    pub(super) results: Results,
     pub(super) connection: Option<Connected>,
     /// Whether this process has taken over what an earlier one of its name left behind.
     pub(super) has_recovered: bool,
@@ -87,6 +92,8 @@ pub(super) struct Connected {
     since: Instant,
     /// When it was last said that this replica is alive.
     beat: Instant,
+    /// When results are swept again.
+    sweep: Instant,
 }
 
 impl Writer {
@@ -119,6 +126,8 @@ impl Writer {
             match command {
                 Command::Reserve(reserve) => wanted.push(*reserve),
                 Command::Settle(row) => settled.push(*row),
+                Command::Claim(wanted) => self.results.claim(*wanted),
+                Command::End(ended) => self.results.end(*ended),
                 Command::Close => goes_on = false,
             }
         }
@@ -132,6 +141,7 @@ impl Writer {
         let wanted: Vec<_> = wanted.into_iter().filter(|wanted| !wanted.answer.is_closed()).collect();
         let (rows, answers): (Vec<_>, Vec<_>) =
             wanted.into_iter().map(|wanted| ((wanted.row, wanted.budgets), wanted.answer)).unzip();
+        self.results.forget_the_gone();
         let spilled = self.owed.len();
         self.owed.extend(new);
         let (written, may_stand) = match self.connect().await {
@@ -139,8 +149,9 @@ impl Writer {
             Err(trouble) => (Err(trouble), false),
         };
         match written {
-            Ok(verdicts) => {
+            Ok((verdicts, found)) => {
                 self.owed.clear();
+                self.results.written(&found, &self.settle);
                 if let Err(error) = self.spill.clear() {
                     // What it holds is settled already, which the next start finds out.
                     tracing::error!(%error, "the ledger's spill file cannot be emptied");
@@ -164,6 +175,7 @@ impl Writer {
                     // Whoever has gone need not hear it.
                     drop(answer.send(None));
                 }
+                self.results.failed();
                 self.spill_from(spilled);
             }
         }
@@ -184,15 +196,19 @@ impl Writer {
     }
 
     /// One transaction over the reservations and all that is owed.
-    async fn commit(&mut self, reserves: &[(Reserved, Vec<Budget>)]) -> Result<Vec<Verdict>, Trouble> {
+    async fn commit(
+        &mut self,
+        reserves: &[(Reserved, Vec<Budget>)],
+    ) -> Result<(Vec<Verdict>, Rows), Trouble> {
         let mut tries = 1;
         loop {
             let Some(Connected { connection, .. }) = &mut self.connection else {
                 return Err(Trouble::Away("there is no connection".to_owned()));
             };
-            let written = timeout(PATIENCE, batch::write(connection, reserves, &self.owed)).await;
+            let writing = batch::write(connection, reserves, &self.owed, &self.results);
+            let written = timeout(PATIENCE, writing).await;
             let trouble = match written {
-                Ok(Ok(verdicts)) => return Ok(verdicts),
+                Ok(Ok(written)) => return Ok(written),
                 Ok(Err(error))
                     if tries < TRIES && has_collided(&error) && connection.roll_back().await.is_ok() =>
                 {
@@ -226,6 +242,7 @@ impl Writer {
         if !self.has_recovered {
             let recovered = settle_all_of(&mut connection, &self.replica, &self.owed).await;
             let recovered = recovered.map_err(|error| trouble(&error))?;
+            results::recover(&mut connection, &self.replica).await.map_err(|error| trouble(&error))?;
             self.has_recovered = true;
             if recovered > 0 {
                 tracing::warn!(
@@ -236,7 +253,7 @@ impl Writer {
         }
         connection.run(BEAT, &self.replica).await.map_err(|error| trouble(&error))?;
         let now = Instant::now();
-        self.connection = Some(Connected { connection, since: now, beat: now });
+        self.connection = Some(Connected { connection, since: now, beat: now, sweep: now });
         if !self.up.send_replace(true) {
             tracing::info!(owed = self.owed.len(), "the ledger is up");
         }
@@ -245,7 +262,7 @@ impl Writer {
 
     /// What is to be done although nobody asks for it.
     async fn look_after(&mut self) {
-        if !self.owed.is_empty() || self.connection.is_none() {
+        if !self.owed.is_empty() || !self.results.is_empty() || self.connection.is_none() {
             self.write(Vec::new(), Vec::new()).await;
         }
         if let Some(connected) = self.connection.as_mut().filter(|_| self.database.is_shared())
@@ -254,7 +271,23 @@ impl Writer {
             tracing::warn!(%error, "the ledger's database does not hear that this replica is alive");
             self.connection = None;
         }
+        if let Some(connected) = &mut self.connection
+            && let Err(error) = sweep(connected).await
+        {
+            tracing::warn!(%error, "results whose time is over cannot be deleted");
+            self.connection = None;
+        }
     }
+}
+
+/// Deletes results whose time is over, a few at a time.
+async fn sweep(connected: &mut Connected) -> Result<(), Error> {
+    let now = Instant::now();
+    if now >= connected.sweep {
+        let is_behind = results::sweep(&mut connected.connection).await?;
+        connected.sweep = if is_behind { now } else { now + BEATS };
+    }
+    Ok(())
 }
 
 /// Says that a replica is alive, and settles what the dead have left, once it has been there for so long that every
@@ -271,6 +304,7 @@ async fn beat(connected: &mut Connected, replica: &String) -> Result<(), Error> 
     let dead: Vec<String> = connected.connection.rows(DEAD, replica).await?;
     for dead in dead {
         let settled = settle_all_of(&mut connected.connection, &dead, &[]).await?;
+        results::recover(&mut connected.connection, &dead).await?;
         tracing::warn!(
             replica = dead,
             attempts = settled,
@@ -287,7 +321,7 @@ async fn settle_all_of(
     known: &[Settled],
 ) -> Result<usize, Error> {
     if !known.is_empty() {
-        batch::write(connection, &[], known).await?;
+        batch::write(connection, &[], known, &Results::default()).await?;
     }
     let mut settled = 0;
     loop {
@@ -297,7 +331,7 @@ async fn settle_all_of(
         }
         let now = Moment::now();
         let rows: Vec<_> = open.into_iter().map(|open| open.recovered(now)).collect();
-        batch::write(connection, &[], &rows).await?;
+        batch::write(connection, &[], &rows, &Results::default()).await?;
         settled += rows.len();
     }
 }

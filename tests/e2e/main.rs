@@ -24,6 +24,7 @@ mod world;
 
 mod a_cancel_reaches_the_upstream;
 mod a_panic_ends_one_call;
+mod a_repeat_is_paid_once;
 mod attempts_are_repeated;
 mod aws_json_works_as_it_stands;
 mod bad_requests_cost_nothing;

@@ -20,6 +20,11 @@ pub struct CallOptions {
     #[prost(enumeration = "OnDisconnect", tag = "5")]
     pub on_disconnect: i32,
     /// The caller's own id of the call: 1 to 128 printable ASCII characters. Default: a new UUID.
+    ///
+    /// A call that costs something is made once under it, for as long as the operator says (a day by default): the same call of
+    /// the same tenant joins the first one while that is under way, and reads its stored answer afterwards, unary and stream
+    /// each for itself. With another request it is INVALID_ARGUMENT (IDEMPOTENCY_KEY_REUSED). A call that failed for nothing
+    /// leaves its id free.
     #[prost(string, optional, tag = "6")]
     pub request_id: ::core::option::Option<::prost::alloc::string::String>,
     /// The call is refused when it could cost more than this, in pico-USD (1e-12 USD), all its attempts together.
@@ -85,6 +90,10 @@ pub struct CallReport {
     /// What the caller should know although the call went through.
     #[prost(message, repeated, tag = "14")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// Whether the call was made before, under the same request id: attempts, tokens and cost are those of the first one, and
+    /// nothing was paid again.
+    #[prost(bool, tag = "15")]
+    pub replayed: bool,
 }
 /// One try at the upstream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

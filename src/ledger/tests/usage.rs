@@ -10,6 +10,7 @@ use fastrand::Rng;
 use super::{Desk, tenant};
 use crate::config::{LedgerSettings, UpstreamKind};
 use crate::ledger::period::Moment;
+use crate::ledger::results::Results;
 use crate::ledger::rows::{Reserved, Settled};
 use crate::ledger::store::{Connection, Database};
 use crate::ledger::*;
@@ -89,8 +90,8 @@ async fn insert(desk: &Desk, known: &[Known]) {
     let reserves: Vec<_> = known.iter().map(|known| (known.row.clone(), Vec::new())).collect();
     let settled: Vec<Settled> =
         known.iter().filter_map(|known| Some(known.row.settled(known.end.clone()?, Moment::now()))).collect();
-    batch::write(&mut connection, &reserves, &[]).await.unwrap();
-    batch::write(&mut connection, &[], &settled).await.unwrap();
+    batch::write(&mut connection, &reserves, &[], &Results::default()).await.unwrap();
+    batch::write(&mut connection, &[], &settled, &Results::default()).await.unwrap();
     connection.close().await;
 }
 
