@@ -18,6 +18,8 @@ pub fn program(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_clear()
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        // Each has a ledger of its own.
+        .env("BEDROCK_INFERENCE_LEDGER__URL", "temporary")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_CONFIG_FILE", "/nonexistent/config")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials")
