@@ -1,12 +1,13 @@
 //! The call report: what every layer notes, and what the caller reads at the end.
 
+mod moments;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bedrock_inference_adapters::contract::token_counts;
 use bedrock_inference_proto::codec::Violation;
 use bedrock_inference_proto::v1::{
-    Attempt, CacheStatus, CallReport, Cost, Route, Timings, TokenCounts, TokenUsage, Warning, WarningKind,
+    Attempt, CacheStatus, CallReport, Cost, Route, TokenCounts, TokenUsage, Warning, WarningKind,
 };
 use tokio::time::Instant;
 
@@ -14,6 +15,8 @@ use crate::catalog::Target;
 use crate::error::Error;
 use crate::price::{self, Unpriced};
 use crate::principal::TenantId;
+
+use moments::{Moments, proto_duration};
 
 /// A handle to the report of one call; clones write to the same report.
 #[derive(Debug, Clone)]
@@ -443,29 +446,6 @@ impl Notes {
     }
 }
 
-/// What attempts reached, and when.
-struct Moments {
-    dispatched: Option<Instant>,
-    first_content: Option<Instant>,
-    last_event: Option<Instant>,
-}
-
-impl Moments {
-    /// Four parts that add up to the total; a part that was never reached, or was over before the call, is zero.
-    fn timings(self, arrived: Instant, now: Instant) -> Timings {
-        let dispatched = self.dispatched.unwrap_or(now).clamp(arrived, now);
-        let last_event = self.last_event.unwrap_or(now).clamp(dispatched, now);
-        let first_content = self.first_content.unwrap_or(last_event).clamp(dispatched, last_event);
-        Timings {
-            total: proto_duration(now - arrived),
-            preparing: proto_duration(dispatched - arrived),
-            first_content: proto_duration(first_content - dispatched),
-            streaming: proto_duration(last_event - first_content),
-            finishing: proto_duration(now - last_event),
-        }
-    }
-}
-
 /// Puts into a call's report what another one tells of attempts. What is about the call itself stays.
 fn take(report: &mut CallReport, from: CallReport) {
     let CallReport { request_id: _, model_asked: _, cache_status: _, timings: _, .. } = from;
@@ -482,12 +462,10 @@ fn take(report: &mut CallReport, from: CallReport) {
     report.replayed |= from.replayed;
 }
 
-fn proto_duration(duration: Duration) -> Option<prost_types::Duration> {
-    prost_types::Duration::try_from(duration).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn nanos(duration: Option<prost_types::Duration>) -> i128 {

@@ -1,7 +1,8 @@
 //! The ledger: what every attempt may cost before it is sent, and what it cost when it has ended.
 //!
 //! A reservation is on the disk before its attempt goes out, so a crash loses no call that AWS may bill. Rows never
-//! change, and an attempt has at most one of each kind. One task writes them, in transactions of all that waits.
+//! change, and an attempt has at most one of each kind. One task writes them, in transactions of all that waits, and with
+//! them what is kept of calls that are made once ([`Claimed`]).
 
 mod batch;
 mod calls;

@@ -109,7 +109,7 @@ enum State {
 
 /// A row as it is found.
 #[derive(Deserialize)]
-struct Found {
+pub(super) struct Found {
     tenant: String,
     request_id: String,
     claim: Uuid,
@@ -216,10 +216,7 @@ pub(super) struct Results {
 }
 
 /// What was found of them.
-pub(super) type Rows = HashMap<(String, String), FoundRow>;
-
-/// A row, for its own module.
-pub(super) struct FoundRow(Found);
+pub(super) type Rows = HashMap<(String, String), Found>;
 
 impl Results {
     /// Somebody claims an id.
@@ -261,7 +258,7 @@ impl Results {
         claims.dedup_by_key(|row| row.key.name());
         connection.run(CLAIM, &claims).await?;
         let found: Vec<Found> = connection.rows(FIND, &claims).await?;
-        let named = |row: Found| ((row.tenant.clone(), row.request_id.clone()), FoundRow(row));
+        let named = |row: Found| ((row.tenant.clone(), row.request_id.clone()), row);
         Ok(found.into_iter().map(named).collect())
     }
 
@@ -269,14 +266,14 @@ impl Results {
     pub(super) fn written(&mut self, found: &Rows, commands: &mpsc::WeakUnboundedSender<Command>) {
         for Ended { written, .. } in self.ended.drain(..) {
             // Whoever has gone need not hear it.
-            written.into_iter().for_each(|written| drop(written.send(())));
+            let _ = written.map(|written| written.send(()));
         }
         for Wanted { row, timeout, answer } in self.wanted.drain(..) {
             let claimed = match found.get(&row.key.name()) {
-                Some(FoundRow(found)) if found.claim == row.key.claim => {
+                Some(found) if found.claim == row.key.claim => {
                     Some(Claimed::First(Claim { key: Some(row.key), commands: commands.clone(), timeout }))
                 }
-                Some(FoundRow(found)) => Some(found.told(&row.print)),
+                Some(found) => Some(found.told(&row.print)),
                 None => None,
             };
             // A claim that nobody waits for is dropped here, and so freed.

@@ -120,7 +120,7 @@ pub(super) enum Begun {
     /// It is the first one.
     First(Held),
     /// It has been answered before.
-    Past(Past),
+    Past(Box<Past>),
 }
 
 impl Once {
@@ -139,7 +139,7 @@ impl Once {
             Claimed::First(claim) => Ok(Begun::First(Held { claim: Some(claim), report: report.clone() })),
             Claimed::Kept(body) => {
                 // What an older or newer version has stored is paid all the same.
-                Past::decode(&body).map(Begun::Past).ok_or_else(|| no_result("OK"))
+                Past::decode(&body).map(Box::new).map(Begun::Past).ok_or_else(|| no_result("OK"))
             }
             Claimed::Lost(outcome) => Err(no_result(&outcome)),
             Claimed::Flying => Err(in_flight("by another replica, or has just ended")),

@@ -7,7 +7,7 @@ use prost_reflect::{DescriptorPool, prost::Message, prost_types::FileDescriptorP
 
 use crate::stage::Stage;
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "bedrock.inference.v1.Inference",
     "bedrock.inference.v1.Models",
     "bedrock.inference.v1.Usage",

@@ -1,6 +1,6 @@
 //! What readers of one log see of each other.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use bytes::Bytes;
 use futures_util::FutureExt;
