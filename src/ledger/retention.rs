@@ -15,6 +15,7 @@ use crate::config::{LedgerPlace, LedgerSettings, UpstreamKind};
 
 const FORGET_BALANCES: Statement = statement!("forget_balances");
 const FORGET_RESERVED: Statement = statement!("forget_reserved");
+const FORGET_RESULTS: Statement = statement!("forget_results");
 const FORGET_SETTLED: Statement = statement!("forget_settled");
 const OLD: Statement = statement!("old");
 const TENANTS: Statement = statement!("tenants");
@@ -71,7 +72,8 @@ async fn sweep(database: &Database, end: SystemTime) -> Result<usize, Error> {
     Ok(count)
 }
 
-/// Takes a tenant's ended attempts out that began before a time, and its balances of periods that had ended by then.
+/// Takes a tenant's ended attempts out that began before a time, its answers that are kept for repeats since before then,
+/// and its balances of periods that had ended by then.
 async fn forget(connection: &mut Connection, tenant: &str, end: SystemTime) -> Result<usize, Error> {
     let end = Moment::from(end);
     let before = Before { tenant, until: end.micros(), day: end.day() };
@@ -89,6 +91,7 @@ async fn forget(connection: &mut Connection, tenant: &str, end: SystemTime) -> R
         connection.commit().await?;
         sleep(PAUSE).await;
     }
+    connection.run(FORGET_RESULTS, &before).await?;
     connection.run(FORGET_BALANCES, &before).await?;
     Ok(count)
 }

@@ -61,7 +61,8 @@ fn every_reason_is_a_whole_status() {
             for key in KEYS.iter().chain(late) {
                 assert!(metadata.contains_key(*key), "{reason:?} has no {key}");
             }
-            let of_quota = matches!(reason, Reason::UpstreamQuota | Reason::TenantRateLimited);
+            let of_tenant = matches!(reason, Reason::TenantRateLimited | Reason::TenantBudgetExceeded);
+            let of_quota = of_tenant || *reason == Reason::UpstreamQuota;
             assert_eq!(details.quota_failure().is_some(), of_quota, "{reason:?}");
         }
     }

@@ -16,7 +16,7 @@ const SERVICES: [&str; 6] = [
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-const METHODS: [(&str, &[&str]); 2] = [
+const METHODS: [(&str, &[&str]); 3] = [
     (
         "bedrock.inference.v1.Inference",
         &[
@@ -30,6 +30,7 @@ const METHODS: [(&str, &[&str]); 2] = [
         ],
     ),
     ("bedrock.inference.v1.Models", &["ListModels", "GetModel"]),
+    ("bedrock.inference.v1.Usage", &["GetUsage", "ListCalls", "Reconcile"]),
 ];
 
 /// A reflection client of one version: lists services, and fetches the file of a symbol or of a name.
