@@ -38,15 +38,20 @@ enum Stay {
     For(Duration),
 }
 
-/// Makes one call, and stays as long as chance has it.
-pub async fn call(mut client: InferenceClient<Channel>, rng: &mut Rng) {
+/// Makes one call, and stays as long as chance has it. Its answer is read to its end all the same.
+pub async fn call(client: InferenceClient<Channel>, rng: &mut Rng) {
+    call_under(OnDisconnect::Drain, client, rng).await;
+}
+
+/// Makes one call, and stays as long as chance has it; this becomes of its answer afterwards.
+pub async fn call_under(on_disconnect: OnDisconnect, mut client: InferenceClient<Channel>, rng: &mut Rng) {
     let (model, family) = model(rng);
     let stay = match rng.u32(0..10) {
         0 => Stay::For(Duration::from_micros(rng.u64(0..8_000))),
         1 | 2 => Stay::Messages(rng.usize(0..12)),
         _ => Stay::ToTheEnd,
     };
-    let options = Some(options(rng));
+    let options = Some(options(rng, on_disconnect));
     match rng.u32(0..21) {
         0 => {
             let request = guardrail(rng);
@@ -134,10 +139,10 @@ fn model(rng: &mut Rng) -> (String, Family) {
     }
 }
 
-fn options(rng: &mut Rng) -> CallOptions {
+fn options(rng: &mut Rng, on_disconnect: OnDisconnect) -> CallOptions {
     CallOptions {
         route: rng.choice([Route::Unspecified, Route::Native, Route::Converse]).unwrap().into(),
-        on_disconnect: OnDisconnect::Drain.into(),
+        on_disconnect: on_disconnect.into(),
         labels: [("team".to_owned(), rng.u32(0..5).to_string())].into(),
         ..CallOptions::default()
     }

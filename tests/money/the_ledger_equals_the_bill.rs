@@ -1,10 +1,11 @@
 //! The ledger is the bill, call by call, to the pico-dollar: whoever leaves when, whatever is repeated.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use bedrock_inference_emulator::{Bill, BillEnd, Mix};
+use bedrock_inference_emulator::{Bill, BillEnd, Mix, Pace};
 use bedrock_inference_proto::v1::usage_client::UsageClient;
-use bedrock_inference_proto::v1::{GetUsageRequest, ReconcileRequest};
+use bedrock_inference_proto::v1::{GetUsageRequest, OnDisconnect, ReconcileRequest};
 use fastrand::Rng;
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
@@ -109,4 +110,55 @@ pub fn compare(bill: &Bill, rows: &[Row]) {
         rows.len(),
         bill.lines.len()
     );
+}
+
+/// U18: what nobody can know, since the answer was dropped, is charged with the most that it can have cost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_estimate_is_never_below_the_bill() {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
+    let stage = Stage::open_with(|settings| {
+        settings.ledger.url = Some(url.clone());
+        settings.ledger.spill = folder.path().join("spill");
+    })
+    .await;
+    stage.emulator.set_pace(Pace { first_token: Duration::from_millis(3), tokens_per_second: Some(4_000.0) });
+    let seed = fastrand::u64(..);
+    let calls = stream::iter(0..1_000).map(|number| {
+        let mut rng = Rng::with_seed(seed.wrapping_add(number));
+        let client = stage.inference();
+        async move { caller::call_under(OnDisconnect::Cancel, client, &mut rng).await }
+    });
+    calls.buffer_unordered(CALLERS).for_each(|()| async {}).await;
+    stage.emulator.wait_for(|calls| calls.started == calls.finished + calls.aborted).await;
+    stage.shutdown.cancel();
+    stage.service.await.unwrap().unwrap();
+    let rows = book::read(&url).await;
+    let by_id: BTreeMap<_, _> =
+        rows.iter().filter_map(|row| Some((row.aws_request_id.as_deref()?, row))).collect();
+    let (mut estimated, mut unnamed) = (0, 0);
+    for line in stage.emulator.bill().lines {
+        let billed = i64::try_from(line.pico_usd.unwrap()).unwrap();
+        // Who leaves before the headers has no id of AWS's.
+        let Some(row) = by_id.get(line.request_id.as_str()) else {
+            unnamed += 1;
+            continue;
+        };
+        match row.kind.as_deref() {
+            Some("exact") => assert_eq!(row.pico_usd, Some(billed), "{row:?} {line:?} MONEY_SEED={seed}"),
+            Some("estimated") => {
+                estimated += 1;
+                assert!(row.pico_usd.unwrap() >= billed, "{row:?} {line:?} MONEY_SEED={seed}");
+            }
+            other => panic!("{other:?}: {row:?} {line:?}"),
+        }
+    }
+    let nameless = rows
+        .iter()
+        .filter(|row| row.kind.as_deref() == Some("estimated") && row.aws_request_id.as_deref() == Some(""));
+    let nameless = nameless.count();
+    println!(
+        "{estimated} estimates by id, all at or above the bill; {unnamed} lines without a row of their id, {nameless} rows without one"
+    );
+    assert!(estimated > 50 && unnamed <= nameless, "{estimated} {unnamed} {nameless}");
 }
