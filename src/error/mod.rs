@@ -85,6 +85,13 @@ impl Error {
         Self::new(Reason::ClientDeadline, "the caller's deadline has passed")
     }
 
+    /// The ledger cannot write the call down now.
+    #[must_use]
+    pub fn unrecorded() -> Self {
+        let context = "the gateway's ledger cannot write the call down now, so it was not made";
+        Self::new(Reason::LedgerUnavailable, context)
+    }
+
     /// A message of the answer is above the limit. The answer has been paid.
     #[must_use]
     pub fn answer_too_large(bytes: usize, limit: usize) -> Self {

@@ -13,7 +13,7 @@ use super::Live;
 use crate::config::is_label;
 use crate::edge::Arrival;
 use crate::error::{Error, Reason};
-use crate::ledger::{Balance, Bucket, Grouping, MOST_GROUPS, Period, Span, Sums, Unreadable};
+use crate::ledger::{Balance, Bucket, Budget, Grouping, MOST_GROUPS, Span, Sums, Unreadable};
 use crate::principal::{self, Policy};
 
 pub(super) async fn answer(
@@ -107,14 +107,10 @@ impl By {
 }
 
 fn standing(balance: Balance, policy: &Policy) -> BudgetStanding {
-    let budget = policy.budget();
-    let limit = match balance.period {
-        Period::Day => budget.day_usd,
-        Period::Month => budget.month_usd,
-    };
+    let budget = Budget::of(policy.budget(), balance.period);
     BudgetStanding {
         period: balance.period.name().to_owned(),
-        limit: limit.map(|limit| amount(limit.pico())),
+        limit: budget.map(|budget| amount(budget.pico_usd)),
         spent: Some(amount(balance.spent)),
         held: Some(amount(balance.held)),
         resets: Some(balance.resets.into()),

@@ -7,11 +7,9 @@ use tower::{Layer, ServiceExt};
 use super::layer;
 use crate::call::{AttemptId, Call, CallService, End, Reply, Report, Request};
 use crate::catalog::Target;
-use crate::config::Usd;
 use crate::error::{Billed, Error, Reason};
 use crate::ledger::{Budget, Dispatched, Kind, Ledger, Period, Planned, Refused, Settlement, Standing};
 use crate::price::{Prices, Unpriced};
-use crate::principal::Policy;
 
 /// Characters of one text unit of a guardrail's.
 const TEXT_UNIT: usize = 1000;
@@ -30,8 +28,9 @@ async fn booked(inside: CallService, call: Call, ledger: Ledger, prices: Prices)
     let (report, attempt) = (call.report.clone(), call.attempt);
     keep_cap(&call, &most)?;
     let planned = planned(&call, &target, &prices, &most);
-    let budgets = budgets(call.principal.policy());
-    let reserved = ledger.reserve(call.principal.tenant(), planned, budgets).await;
+    let settings = call.principal.policy().budget();
+    let budgets = [Period::Day, Period::Month].into_iter().filter_map(|period| Budget::of(settings, period));
+    let reserved = ledger.reserve(call.principal.tenant(), planned, budgets.collect()).await;
     let (reservation, near) = reserved.map_err(refused)?;
     near.iter().for_each(|standing| report.nearly_spent(&words(standing)));
     if call.left.is_cancelled() {
@@ -126,24 +125,13 @@ fn planned(call: &Call, target: &Target, prices: &Prices, most: &Result<i64, Unp
     }
 }
 
-fn budgets(policy: &Policy) -> Vec<Budget> {
-    let settings = policy.budget();
-    let budgets = [(Period::Day, settings.day_usd), (Period::Month, settings.month_usd)];
-    let budget =
-        |(period, usd): (_, Option<Usd>)| Some(Budget { period, pico_usd: usd?.pico(), warn: settings.warn });
-    budgets.into_iter().filter_map(budget).collect()
-}
-
 fn refused(refused: Refused) -> Error {
     match refused {
         Refused::Budget(standing) => {
             let context = format!("{}; it does not last for this call", words(&standing));
             Error::new(Reason::TenantBudgetExceeded, context)
         }
-        Refused::Unavailable => {
-            let context = "the gateway's ledger cannot write the call down now, so it was not made";
-            Error::new(Reason::LedgerUnavailable, context)
-        }
+        Refused::Unavailable => Error::unrecorded(),
     }
 }
 

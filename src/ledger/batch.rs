@@ -10,6 +10,7 @@ use super::period::Period;
 use super::results::{Results, Rows};
 use super::rows::{Reserved, Settled};
 use super::store::{Connection, Statement, statement};
+use crate::config::BudgetSettings;
 
 const BALANCES: Statement = statement!("balances");
 const BEGIN_BALANCES: Statement = statement!("begin_balances");
@@ -25,6 +26,18 @@ pub struct Budget {
     pub pico_usd: i64,
     /// The share of it from which on callers are warned, from 0 to 1.
     pub warn: f64,
+}
+
+impl Budget {
+    /// The one of this period, where these settings have one.
+    #[must_use]
+    pub fn of(settings: BudgetSettings, period: Period) -> Option<Self> {
+        let usd = match period {
+            Period::Day => settings.day_usd,
+            Period::Month => settings.month_usd,
+        };
+        usd.map(|usd| Self { period, pico_usd: usd.pico(), warn: settings.warn })
+    }
 }
 
 /// Where a tenant stands with one of its budgets, an attempt counted in that is to be made.

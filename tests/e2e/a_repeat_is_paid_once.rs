@@ -15,12 +15,12 @@ use bedrock_inference_proto::v1::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use sqlx::Connection as _;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
 use crate::apart::Apart;
 use crate::callers_are_known::{tenant, with_key};
+use crate::postgres::new_database;
 use crate::stage::{CLAUDE, Ending, Stage, answer_of, ask, ask_stream, reason, report, told, user};
 
 const TWINS: usize = 100;
@@ -402,12 +402,7 @@ async fn a_kill_pays_nothing_twice() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn replicas_answer_for_each_other() {
-    let server = std::env::var("POSTGRES_URL").unwrap();
-    let name = format!("results_{}", uuid::Uuid::now_v7().simple());
-    let mut connection = sqlx::postgres::PgConnection::connect(&server).await.unwrap();
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
-    let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
+    let url = new_database().await;
     let folder = tempfile::tempdir().unwrap();
     let open = async |replica: &str| {
         let (url, spill) = (url.clone(), folder.path().join(replica));

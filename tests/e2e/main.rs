@@ -15,6 +15,7 @@
 mod account;
 mod apart;
 mod authority;
+mod postgres;
 mod provider;
 mod raw_http2;
 mod reflected;

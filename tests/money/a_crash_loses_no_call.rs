@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::book;
 use crate::gateway::Gateway;
+use crate::postgres::new_database;
 use crate::stage::{CLAUDE, NOVA, ask};
 
 /// How often a process is killed; `KILLS` says otherwise.
@@ -140,5 +141,5 @@ async fn killed_at_any_moment_on_sqlite() {
 #[ignore = "needs PostgreSQL"]
 async fn killed_at_any_moment_on_postgresql() {
     let folder = TempDir::new().unwrap();
-    killed_again_and_again(&book::new_database().await, &folder).await;
+    killed_again_and_again(&new_database().await, &folder).await;
 }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::postgres::new_database;
 use crate::stage::{NOVA, Stage, ask, reason};
 use crate::{book, caller, the_ledger_equals_the_bill};
 
@@ -71,11 +72,21 @@ impl Bridge {
 
 /// The way to a new database, its URL over it, and the URL past it.
 async fn bridged() -> (Arc<Bridge>, String, String) {
-    let url = book::new_database().await;
+    let url = new_database().await;
     let (host, name) = url.rsplit_once('/').unwrap();
     let (user, address) = host.rsplit_once('@').unwrap();
     let (bridge, port) = Bridge::to(address.to_owned()).await;
     (bridge, format!("{user}@127.0.0.1:{port}/{name}"), url)
+}
+
+/// A stage whose ledger is at this URL, and which reads every answer to its end.
+async fn booking(url: String, folder: &TempDir) -> Stage {
+    Stage::open_with(|settings| {
+        settings.ledger.url = Some(url);
+        settings.ledger.spill = folder.path().join("spill");
+        settings.admission.drains = 1_000;
+    })
+    .await
 }
 
 /// Calls everything until then.
@@ -100,12 +111,7 @@ fn call_until(end: Instant, stage: &Stage, callers: u64) -> JoinSet<()> {
 #[ignore = "needs PostgreSQL"]
 async fn a_hundred_broken_connections() {
     let (folder, (bridge, over, past)) = (TempDir::new().unwrap(), bridged().await);
-    let stage = Stage::open_with(|settings| {
-        settings.ledger.url = Some(over);
-        settings.ledger.spill = folder.path().join("spill");
-        settings.admission.drains = 1_000;
-    })
-    .await;
+    let stage = booking(over, &folder).await;
     let mut callers = call_until(Instant::now() + BREAKING, &stage, 16);
     for _ in 0..BREAKS {
         sleep(Duration::from_micros(fastrand::u64(20_000..150_000))).await;
@@ -124,12 +130,7 @@ async fn a_hundred_broken_connections() {
 #[ignore = "needs PostgreSQL"]
 async fn twenty_seconds_without_a_database() {
     let (folder, (bridge, over, past)) = (TempDir::new().unwrap(), bridged().await);
-    let stage = Stage::open_with(|settings| {
-        settings.ledger.url = Some(over);
-        settings.ledger.spill = folder.path().join("spill");
-        settings.admission.drains = 1_000;
-    })
-    .await;
+    let stage = booking(over, &folder).await;
     stage.emulator.set_pace(Pace { first_token: Duration::from_millis(50), tokens_per_second: Some(200.0) });
     let mut callers = call_until(Instant::now() + AROUND + AWAY + AROUND, &stage, 24);
     sleep(AROUND).await;

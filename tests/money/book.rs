@@ -72,13 +72,3 @@ async fn texts(url: &str, columns: &str, from: &str) -> Vec<String> {
     let sql = AssertSqlSafe(format!("SELECT json_build_object({columns})::text {from}"));
     query_scalar(sql).fetch_all(&mut connection).await.unwrap()
 }
-
-/// A new database of the server that `POSTGRES_URL` names.
-pub async fn new_database() -> String {
-    let server = std::env::var("POSTGRES_URL").expect("POSTGRES_URL=postgres://user@host:port/postgres");
-    let name = format!("money_{}", uuid::Uuid::now_v7().simple());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-    let (server, _) = server.rsplit_once('/').unwrap();
-    format!("{server}/{name}")
-}

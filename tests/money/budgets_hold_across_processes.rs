@@ -10,6 +10,7 @@ use tonic::{Request, Status};
 
 use crate::book;
 use crate::gateway::Gateway;
+use crate::postgres::new_database;
 use crate::process::{program, run};
 use crate::stage::{NOVA, ask, reason};
 
@@ -44,7 +45,7 @@ fn with_key(key: &str) -> Request<ConverseRequest> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
 async fn a_thousand_calls_against_a_budget_for_a_hundred() {
-    let (folder, url) = (TempDir::new().unwrap(), book::new_database().await);
+    let (folder, url) = (TempDir::new().unwrap(), new_database().await);
     let emulator = Emulator::start(Settings::default()).await.unwrap();
     let (key, line) = key("team");
     let write = |replica: &str, budget: &str| {

@@ -13,6 +13,8 @@
     reason = "tests"
 )]
 
+#[path = "../e2e/postgres.rs"]
+mod postgres;
 #[path = "../e2e/the_command_line_works/process.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod process;

@@ -131,11 +131,7 @@ impl Once {
     pub(super) async fn begin(&self, report: &Report) -> Result<Begun, Error> {
         let Self { ledger, tenant, request_id, print, window } = self;
         let claimed = ledger.claim(tenant, request_id, print, *window).await;
-        let claimed = claimed.map_err(|_| {
-            let context = "the gateway's ledger cannot write the call down now, so it was not made";
-            Error::new(Reason::LedgerUnavailable, context)
-        })?;
-        match claimed {
+        match claimed.map_err(|_| Error::unrecorded())? {
             Claimed::First(claim) => Ok(Begun::First(Held { claim: Some(claim), report: report.clone() })),
             Claimed::Kept(body) => {
                 // What an older or newer version has stored is paid all the same.
